@@ -1,0 +1,160 @@
+"""How long a step takes, against torch's fused Adam in the same run.
+
+    python benchmarks/step.py [--threads 2] [--rounds 40] [--record benchmarks/records/NAME.json]
+
+Every figure is a ratio of medians of rounds in which the two take turns, with the range of the rounds' own ratios: on
+a machine that others use too, times alone say little. The targets are the project's; nothing fails if one is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+import thalweg as tw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIRST_STEP = """
+import time, torch
+parameter = torch.nn.Parameter(torch.ones(1000))
+parameter.grad = torch.ones(1000)
+start = time.perf_counter()
+import thalweg as tw
+tw.Adam([parameter]).step()
+print(time.perf_counter() - start)
+"""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the table."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    target: float
+    unit: str
+    note: str = ""
+
+
+def parameters(count: int, size: int) -> list[torch.nn.Parameter]:
+    """Parameters with gradients that stay."""
+    made = [torch.nn.Parameter(torch.randn(size)) for _ in range(count)]
+    for parameter in made:
+        parameter.grad = torch.randn(size)
+    return made
+
+
+def in_turn(
+    ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int, calls: int
+) -> tuple[list[float], ...]:
+    """Seconds a call, round by round, of two functions that take turns."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for function, taken in zip((ours, theirs), times, strict=True):
+            start = time.perf_counter()
+            for _ in range(calls):
+                function()
+            taken.append((time.perf_counter() - start) / calls)
+    return times
+
+
+def step_ratio(count: int, size: int, *, rounds: int, calls: int, target: float) -> Figure:
+    """Our Adam's whole `step()` over torch's fused one."""
+    ours, theirs = tw.Adam(parameters(count, size)), torch.optim.Adam(parameters(count, size), fused=True)
+    for _ in range(3):
+        ours.step()
+        theirs.step()
+    mine, others = in_turn(ours.step, theirs.step, rounds=rounds, calls=calls)
+    ratios = [a / b for a, b in zip(mine, others, strict=True)]
+    medians = statistics.median(mine), statistics.median(others)
+    note = f"{medians[0] * 1e6:,.0f} µs against {medians[1] * 1e6:,.0f} µs"
+    name = f"Adam, {count} tensors of {size:,} floats"
+    return Figure(name, medians[0] / medians[1], min(ratios), max(ratios), target, "× torch fused", note)
+
+
+def first_step(*, warm: bool, runs: int, target: float) -> Figure:
+    """Importing thalweg and the first step of a new process, torch being imported."""
+    taken: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for run in range(runs + warm):
+            cache = folder if warm else str(Path(folder, str(run)))
+            answer = subprocess.run(
+                [sys.executable, "-c", FIRST_STEP],
+                env={**os.environ, "THALWEG_CACHE": cache},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            taken.append(float(answer.stdout))
+    taken = taken[warm:]
+    name = f"first step of a process, {'warm' if warm else 'empty'} cache"
+    return Figure(name, statistics.median(taken), min(taken), max(taken), target, "s")
+
+
+def extra_memory() -> Figure:
+    """What torch's allocator hands out during a step of 20 million floats."""
+    optimizer = tw.Adam(parameters(4, 5_000_000))
+    for _ in range(3):
+        optimizer.step()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        optimizer.step()
+    taken = sum(max(event.self_cpu_memory_usage, 0) for event in profile.events()) / 1e6
+    return Figure("memory allocated in a step, 20 M floats", taken, taken, taken, 1.0, "MB")
+
+
+def main() -> None:
+    """Measure, print the table, and keep it if asked to."""
+    reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    reader.add_argument("--threads", type=int, default=2)
+    reader.add_argument("--rounds", type=int, default=40)
+    reader.add_argument("--record", type=Path)
+    chosen = reader.parse_args()
+    torch.set_num_threads(chosen.threads)
+    figures = [
+        step_ratio(150, 1_000, rounds=chosen.rounds, calls=50, target=0.12),
+        step_ratio(4, 5_000_000, rounds=chosen.rounds, calls=3, target=1.05),
+        first_step(warm=False, runs=5, target=2.0),
+        first_step(warm=True, runs=5, target=0.7),
+        extra_memory(),
+    ]
+    machine = f"{_processor()}, {chosen.threads} threads; Python {platform.python_version()}, torch {torch.__version__}"
+    print(machine)
+    for figure in figures:
+        reach = "reached" if figure.value <= figure.target else "MISSED"
+        value = f"{figure.value:8.3f} {figure.unit:<14} {f'[{figure.low:.3g}, {figure.high:.3g}]':<18}"
+        print(f"{figure.name:<45} {value} target {figure.target:<5g} {reach}  {figure.note}")
+    if chosen.record:
+        chosen.record.write_text(
+            json.dumps(
+                {"machine": machine, "date": time.strftime("%Y-%m-%d"), "figures": [asdict(f) for f in figures]},
+                indent=2,
+            )
+            + "\n"
+        )
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()

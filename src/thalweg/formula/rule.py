@@ -1,0 +1,253 @@
+"""What a rule is: one formula, read off its signature; and a stage: the rule with its settings.
+
+>>> from thalweg.formula import Direction, Fraction, Update, Zeros, rule
+>>> @rule(title="Damped average", source="any textbook", learning_rate=0.1)
+... def average(g: Direction, m: Zeros, *, beta: Fraction = 0.9) -> Update:
+...     m = beta * m + (1 - beta) * g
+...     return m, m
+>>> average(beta=0.5)
+average(beta=0.5)
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import operator
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, SupportsFloat, TypeAlias, get_args, get_origin
+
+from thalweg.errors import FormulaError, HyperparameterError, did_you_mean
+from thalweg.formula.slots import (
+    DirectionSlot,
+    LearningRateSlot,
+    ParameterSlot,
+    Range,
+    Slot,
+    State,
+    StepSlot,
+    Update,
+)
+
+Schedule: TypeAlias = Callable[[int], float]
+"""A value that changes over time: called with the number of steps already done."""
+Value: TypeAlias = float | Schedule | str | bool | None
+"""What a hyper-parameter may be set to; strings, booleans and None are options that change the formula."""
+
+_ANY_NUMBER = Range(float("-inf"), float("inf"), low_included=False)
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """A keyword-only argument of a formula."""
+
+    name: str
+    default: Value
+    range: Range = _ANY_NUMBER
+    choices: tuple[Value, ...] = ()
+    """The values of an option: each gives a formula of its own."""
+
+    @property
+    def is_option(self) -> bool:
+        """Whether its value changes the formula, not only a number in it."""
+        return bool(self.choices)
+
+    def check(self, value: Value, owner: str) -> Value:
+        """The value, a number of any kind as Python's own.
+
+        Raises `HyperparameterError` for one that is no number, or outside the range, or not one of the choices.
+        """
+        if self.is_option or value is None:
+            if value not in self.choices and not (value is None and self.default is None):
+                known = f"choose one of {', '.join(map(repr, self.choices))}" if self.choices else "give a number"
+                message = f"{owner}: `{self.name}` is {value!r}; {known}"
+                raise HyperparameterError(message)
+            return value
+        if callable(value):
+            return value
+        if isinstance(value, bool | str) or not isinstance(value, SupportsFloat):  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"{owner}: `{self.name}` is {value!r}; it must be a number in {self.range}, or a schedule"
+            raise HyperparameterError(message)
+        number = value if isinstance(value, int | float) else float(value)  # pyright: ignore[reportUnnecessaryIsInstance]
+        if number not in self.range:
+            message = f"{owner}: `{self.name}` is {number!r}; it must lie in {self.range}"
+            raise HyperparameterError(message)
+        return number
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """An update rule: its formula, and what its signature says of it. Calling it gives a stage of a chain."""
+
+    name: str
+    title: str
+    formula: Callable[..., Update]
+    slots: Mapping[str, Slot]
+    hyperparameters: Mapping[str, Hyperparameter]
+    source: str
+    learning_rate: float | None
+    """A rate to start from, for a rule that descends by one."""
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """`dialect`, `when`, and where each default comes from, by its name."""
+
+    @property
+    def doc(self) -> str:
+        """The formula's docstring."""
+        return inspect.getdoc(self.formula) or ""
+
+    @property
+    def states(self) -> dict[str, State]:
+        """The slots that are kept from one step to the next."""
+        return {name: slot for name, slot in self.slots.items() if isinstance(slot, State)}
+
+    def __call__(self, *first: float | Schedule, **settings: Value) -> Stage:
+        """A stage with these settings; the first hyper-parameter may be given by position.
+
+        Raises `HyperparameterError` for an unknown name or a value out of range.
+        """
+        names = list(self.hyperparameters)
+        if len(first) > min(1, len(names)):
+            message = (
+                f"{self.name}() takes {min(1, len(names))} positional argument, and got {len(first)}; name the others"
+            )
+            raise HyperparameterError(message)
+        typed: dict[str, Value] = dict(zip(names, first, strict=False))
+        for name, value in settings.items():
+            if name not in self.hyperparameters:
+                message = f"{self.name}() has no hyper-parameter `{name}`; {did_you_mean(name, names)}"
+                raise HyperparameterError(message)
+            if name in typed:
+                message = f"{self.name}() got `{name}` twice, by position and by name"
+                raise HyperparameterError(message)
+            typed[name] = value
+        checked = {name: self.hyperparameters[name].check(value, self.name) for name, value in typed.items()}
+        return Stage(self, tuple(checked.items()), by_position=len(first))
+
+    def __reduce__(self) -> tuple[Callable[[str, str], Rule], tuple[str, str]]:
+        return _find_rule, (self.formula.__module__, self.formula.__qualname__)
+
+    def __deepcopy__(self, _: object) -> Rule:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<rule {self.name}>"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A rule with its settings: inert, comparable, printed as it is typed."""
+
+    rule: Rule
+    typed: tuple[tuple[str, Value], ...] = ()
+    by_position: int = field(default=0, compare=False)
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """Every hyper-parameter's value, typed or default."""
+        defaults = {name: hyper.default for name, hyper in self.rule.hyperparameters.items()}
+        return defaults | dict(self.typed)
+
+    @property
+    def options(self) -> dict[str, Value]:
+        """The settings that change the formula itself."""
+        hypers = self.rule.hyperparameters
+        return {name: value for name, value in self.values.items() if hypers[name].is_option or value is None}
+
+    @property
+    def numbers(self) -> dict[str, float | Schedule]:
+        """The settings that are numbers or schedules."""
+        options = self.options
+        return {name: typing.cast("float", value) for name, value in self.values.items() if name not in options}
+
+    def replace(self, numbers: Mapping[str, Value]) -> Stage:
+        """The same stage with other values."""
+        hypers = self.rule.hyperparameters
+        checked = {name: hypers[name].check(value, self.rule.name) for name, value in numbers.items()}
+        changed = {name: value for name, value in checked.items() if value != self.values[name]}
+        return Stage(self.rule, tuple((dict(self.typed) | changed).items()), self.by_position)
+
+    def __repr__(self) -> str:
+        values = [_as_typed(value) for _, value in self.typed]
+        names = [name for name, _ in self.typed]
+        parts = values[: self.by_position]
+        parts += [f"{name}={value}" for name, value in list(zip(names, values, strict=True))[self.by_position :]]
+        return f"{self.rule.name}({', '.join(parts)})"
+
+
+def rule(
+    *, title: str, source: str, learning_rate: float | None = None, **notes: str
+) -> Callable[[Callable[..., Update]], Rule]:
+    """Make a rule of a formula.
+
+    `source` says where the formula is printed, `notes` where each default comes from (by its name), which `dialect` the
+    rule speaks and `when` to use it. Raises `FormulaError` if the signature does not say what an argument stands for.
+    """
+
+    def read(formula: Callable[..., Update]) -> Rule:
+        slots, hyperparameters = _read_signature(formula)
+        known = {"dialect", "when", "learning_rate", *hyperparameters}
+        for note in notes:
+            if note not in known:
+                nearest = did_you_mean(note, known)
+                message = f"rule `{formula.__name__}` has a note on `{note}`, which it does not have; {nearest}"
+                raise FormulaError(message)
+        return Rule(formula.__name__, title, formula, slots, hyperparameters, source, learning_rate, notes)
+
+    return read
+
+
+def _find_rule(module: str, name: str) -> Rule:
+    """The rule where its file defines it, for unpickling."""
+    return typing.cast("Rule", operator.attrgetter(name)(importlib.import_module(module)))
+
+
+def _read_signature(formula: Callable[..., Update]) -> tuple[dict[str, Slot], dict[str, Hyperparameter]]:
+    hints = typing.get_type_hints(formula, include_extras=True)
+    slots: dict[str, Slot] = {}
+    hypers: dict[str, Hyperparameter] = {}
+    for name, argument in inspect.signature(formula).parameters.items():
+        if argument.kind is inspect.Parameter.KEYWORD_ONLY:
+            hypers[name] = _read_hyperparameter(formula.__name__, argument, hints.get(name))
+        else:
+            slots[name] = _read_slot(formula.__name__, name, hints.get(name))
+    for name, slot in slots.items():
+        if isinstance(slot, State) and isinstance(slot.start, str) and slot.start not in hypers:
+            message = (
+                f"rule `{formula.__name__}`: state `{name}` starts at `{slot.start}`, which is no hyper-parameter; "
+                + did_you_mean(slot.start, hypers)
+            )
+            raise FormulaError(message)
+    return slots, hypers
+
+
+def _read_slot(rule_name: str, name: str, hint: Any) -> Slot:  # noqa: ANN401  # an annotation may be anything
+    for mark in get_args(hint)[1:] if get_origin(hint) is Annotated else ():
+        if isinstance(mark, DirectionSlot | ParameterSlot | StepSlot | LearningRateSlot | State):
+            return mark
+    message = (
+        f"rule `{rule_name}` does not say what its argument `{name}` stands for; annotate it with `Direction`, "
+        "`Parameter`, `Step`, `LearningRate` or `Zeros`, or make it keyword-only if it is a hyper-parameter"
+    )
+    raise FormulaError(message)
+
+
+def _read_hyperparameter(rule_name: str, argument: inspect.Parameter, hint: Any) -> Hyperparameter:  # noqa: ANN401  # as above
+    if argument.default is inspect.Parameter.empty:
+        message = f"rule `{rule_name}`: hyper-parameter `{argument.name}` has no default; give it the paper's"
+        raise FormulaError(message)
+    bounds = _ANY_NUMBER
+    for part in get_args(hint) if get_origin(hint) in (types.UnionType, typing.Union) else (hint,):
+        if part is bool:
+            return Hyperparameter(argument.name, argument.default, choices=(False, True))
+        if get_origin(part) is Literal:
+            return Hyperparameter(argument.name, argument.default, choices=get_args(part))
+        if get_origin(part) is Annotated:
+            bounds = next((mark for mark in get_args(part)[1:] if isinstance(mark, Range)), bounds)
+    return Hyperparameter(argument.name, argument.default, bounds)
+
+
+def _as_typed(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)

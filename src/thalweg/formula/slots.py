@@ -1,0 +1,101 @@
+"""What a formula's arguments stand for, said by their annotation.
+
+Positional arguments are slots: the incoming direction, the parameter, state, the step count, the learning rate.
+Keyword-only arguments are hyper-parameters; theirs is the range of values they may have.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+from thalweg.formula.scalar import Scalar
+
+
+@dataclass(frozen=True)
+class DirectionSlot:
+    """The gradient, or what the stages before have made of it."""
+
+
+@dataclass(frozen=True)
+class ParameterSlot:
+    """The parameter's value before the step."""
+
+
+@dataclass(frozen=True)
+class StepSlot:
+    """How often this tensor has been stepped, this step included: 1, 2, 3, …."""
+
+
+@dataclass(frozen=True)
+class LearningRateSlot:
+    """The learning rate of the chain's `step`, where a rule has it inside its state."""
+
+
+Start: TypeAlias = float | str | ParameterSlot
+"""Where a state begins: at a number, at that of the hyper-parameter of this name, or at the parameter."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A number per element that the rule keeps from one step to the next."""
+
+    start: Start = 0.0
+    """The value before the first step."""
+
+
+Slot: TypeAlias = DirectionSlot | ParameterSlot | StepSlot | LearningRateSlot | State
+
+Direction: TypeAlias = Annotated[Scalar, DirectionSlot()]
+Parameter: TypeAlias = Annotated[Scalar, ParameterSlot()]
+Step: TypeAlias = Annotated[Scalar, StepSlot()]
+LearningRate: TypeAlias = Annotated[Scalar, LearningRateSlot()]
+Zeros: TypeAlias = Annotated[Scalar, State()]
+AtParameter: TypeAlias = Annotated[Scalar, State(start=ParameterSlot())]
+"""State that starts at the parameter, as it is when it is first stepped."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values that a hyper-parameter may have."""
+
+    low: float
+    high: float = math.inf
+    low_included: bool = True
+    high_included: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value >= self.low if self.low_included else value > self.low
+        below = value <= self.high if self.high_included else value < self.high
+        return above and below
+
+    def __str__(self) -> str:
+        left = "[" if self.low_included else "("
+        right = "]" if self.high_included else ")"
+        return f"{left}{self.low:g}, {'∞' if math.isinf(self.high) else f'{self.high:g}'}{right}"
+
+
+Fraction: TypeAlias = Annotated[float, Range(0, 1)]
+"""The weight of an old average: 0 forgets it at once, 1 would never learn."""
+NonNegative: TypeAlias = Annotated[float, Range(0)]
+Positive: TypeAlias = Annotated[float, Range(0, low_included=False)]
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """A result that is added to the parameter as it is: p ← p + v."""
+
+    value: Scalar
+
+
+@dataclass(frozen=True)
+class Position:
+    """A result that is the new parameter: p ← x."""
+
+    value: Scalar
+
+
+Result: TypeAlias = Scalar | Displacement | Position
+Update: TypeAlias = Result | tuple[Result | Scalar, ...]
+"""What a formula returns: its result (a bare scalar is a direction, p ← p − αd), then its new states in order."""

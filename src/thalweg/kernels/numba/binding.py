@@ -1,0 +1,165 @@
+"""Ties a kernel to the tensors that it steps, and finds them again at every step.
+
+Parameters and gradients may move between steps (`zero_grad`, `p.data = …`), so their addresses are read anew each time.
+A tensor that is not dense in memory, or a gradient laid out unlike its parameter, goes through a copy that is kept.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from thalweg.kernels.layout import fits, wanted_strides
+from thalweg.kernels.numba.compile import compile_kernel
+from thalweg.kernels.numba.emit import emit
+from thalweg.kernels.numba.launch import Block, Words
+from thalweg.kernels.numba.scan import Scan, can_scan
+from thalweg.kernels.plan import Moved, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+_GRADIENT = attrgetter("grad")
+_ADDRESS = torch.Tensor.data_ptr
+_PARAMETER_COLUMN, _GRADIENT_COLUMN = 0, 1
+FIRST_SCANNED = 3
+"""After how many steps it is worth while to look through torch's C interface."""
+LARGEST_SCANNED = 2**20
+"""Up to how many elements: beyond, a look takes no time beside a step, and no step may keep other threads waiting."""
+
+
+class NumbaBinding:
+    """One launch: a plan, the parameters that it steps, their states, and a row of constants for each.
+
+    `states[i]` holds the tensors of `plan.states` for `parameters[i]`, of its shape and dtype and laid out as
+    `thalweg.kernels.layout` wants them.
+    """
+
+    def __init__(
+        self, plan: Plan, parameters: Sequence[Tensor], states: Sequence[dict[str, Tensor]], *, rows: int, guard: bool
+    ) -> None:
+        self._parameters = list(parameters)
+        self._states = list(states)
+        dtype = parameters[0].dtype
+        self._kernel = compile_kernel(emit(plan, str(dtype).removeprefix("torch."), guard=guard))
+        precision = np.float64 if dtype == torch.float64 else np.float32
+        sizes = [parameter.numel() for parameter in parameters]
+        self._block = Block(sizes, len(plan.slots), rows, len(plan.constants), precision)
+        for place, state in enumerate(states):
+            for column, kept in enumerate(plan.states, start=2):
+                self._block.addresses[place, column] = state[kept.name].data_ptr()
+        self._bound = [(p.shape, p.dtype, p.stride()) for p in parameters]
+        self._strides = [wanted_strides(parameter) for parameter in parameters]
+        self._copies = {
+            place: torch.empty_like(parameter, requires_grad=False)
+            for place, parameter in enumerate(parameters)
+            if not fits(parameter, self._strides[place])
+        }
+        self._gradient_copies: dict[int, Tensor] = {}
+        self._addresses: Words | None = None
+        self._held: list[Tensor] = []
+        self._is_as_before: Callable[..., bool] | None = None
+        self._scan: Scan | None = None
+        self._looked = 0
+        plain = all(type(p) in (torch.Tensor, torch.nn.Parameter) and p.is_contiguous() for p in parameters)
+        self._may_scan = plain and not self._copies and sum(sizes) <= LARGEST_SCANNED
+
+    def set_constants(self, row: int, values: Sequence[float]) -> None:
+        """The constants of a row, in the plan's order."""
+        self._block.constants[row, : len(values)] = values
+
+    def set_rows(self, rows: Words, count: int) -> None:
+        """The row of each tensor, and how many rows there are."""
+        if count > len(self._block.constants):
+            self._block.resize_constants(count)
+        self._block.rows[:] = rows
+
+    def find(self) -> None:
+        """Find parameters and gradients where they are now, before `run`.
+
+        Raises `TypeError` if a gradient is None, `RuntimeError` if it has no memory of its own (a sparse one), and
+        `Moved` if a parameter has another shape, dtype or layout than it had.
+        """
+        if self._scan is not None:
+            if self._scan.find():
+                return
+            self._scan, self._looked = None, 0
+        parameters = self._parameters
+        count = len(parameters)
+        gradients: list[Tensor] = list(map(_GRADIENT, parameters))
+        gradient_addresses = np.fromiter(map(_ADDRESS, gradients), np.int64, count)
+        addresses = np.fromiter(map(_ADDRESS, parameters), np.int64, count)
+        moved = self._addresses is None or not np.array_equal(addresses, self._addresses)
+        if moved or self._is_as_before is None or not self._is_as_before(*parameters, *gradients):
+            self._check_parameters()
+            self._addresses = addresses
+            self._looked = 0
+            self._block.addresses[:, _PARAMETER_COLUMN] = addresses
+            for place, copy in self._copies.items():
+                self._block.addresses[place, _PARAMETER_COLUMN] = copy.data_ptr()
+            self._copy_gradients(gradients, gradient_addresses)
+        self._block.addresses[:, _GRADIENT_COLUMN] = gradient_addresses
+        self._held = gradients  # another thread may drop them while the kernel reads
+        self._looked += 1
+        if self._may_scan and self._looked == FIRST_SCANNED and self._is_as_before and can_scan():
+            self._scan = Scan(parameters, addresses, self._block.addresses)
+
+    def release(self) -> None:
+        """Let go of the gradients that `find` holds, where no `run` follows."""
+        self._held = []
+
+    def run(self) -> int | None:
+        """Step every tensor; gives the place of the first with a gradient that is not finite, if the kernel looks."""
+        for place, copy in self._copies.items():
+            copy.copy_(self._parameters[place].detach())
+        if self._scan is not None:
+            found, first = self._block.run_with(self._scan.run, self._kernel)
+            self.release()
+            if found:
+                return first
+            self._scan, self._looked = None, 0  # somebody has changed something since `find`
+            self.find()
+        first = self._block.run(self._kernel)
+        self.release()
+        for place, copy in self._copies.items():
+            self._parameters[place].detach().copy_(copy)
+        return first
+
+    def count(self) -> None:
+        """Tell autograd that the parameters have changed."""
+        if self._scan is not None:
+            self._scan.bump_versions()
+        else:
+            torch.autograd.graph.increment_version([p for p in self._parameters if not p.is_inference()])
+
+    def _check_parameters(self) -> None:
+        for parameter, bound in zip(self._parameters, self._bound, strict=True):
+            if (parameter.shape, parameter.dtype, parameter.stride()) != bound:
+                raise Moved
+
+    def _copy_gradients(self, gradients: Sequence[Tensor], addresses: Words) -> None:
+        """Copy those gradients that are laid out unlike their parameter; once there are none, look no more."""
+        plain = True
+        for place, gradient in enumerate(gradients):
+            parameter = self._parameters[place]
+            if gradient.dtype == parameter.dtype and fits(gradient, self._strides[place]):
+                continue
+            plain = False
+            if place not in self._gradient_copies:
+                self._gradient_copies[place] = torch.empty_like(parameter, requires_grad=False)
+            addresses[place] = self._gradient_copies[place].copy_(gradient.detach()).data_ptr()
+        self._is_as_before = _guard([*self._parameters, *gradients]) if plain else None
+
+
+def _guard(tensors: Sequence[Tensor]) -> Callable[..., bool] | None:
+    """A quick check that tensors have the dtypes, sizes and strides that these have; torch.compile's own."""
+    try:
+        from torch._C._dynamo.guards import TensorGuards  # noqa: PLC0415  # private to torch: it may go away
+    except ImportError:
+        return None
+    return TensorGuards(*tensors, dynamic_dims_sizes=None, dynamic_dims_strides=None).check

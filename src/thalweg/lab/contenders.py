@@ -1,0 +1,107 @@
+"""Who races: how each optimizer's chain is built from the one value that is tuned.
+
+A rule brings its own defaults, and only its learning rate is tuned. Rprop has none: its first step size is
+tuned instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+from thalweg import rules
+from thalweg.chain import chain, step
+from thalweg.errors import UnknownNameError, did_you_mean
+from thalweg.lab.grid import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from thalweg.chain import Chain
+
+Tuned: TypeAlias = Literal["lr", "delta0"]
+
+# The eleven that a race is between, if nobody says otherwise.
+NAMES = (
+    "gradient_descent",
+    "heavy_ball",
+    "nesterov",
+    "rprop",
+    "adagrad",
+    "rmsprop",
+    "rmsprop_momentum",
+    "adadelta",
+    "adam",
+    "adamax",
+    "adamw",
+)
+
+# Momentum 0, or a decay of 0, is a setting like another.
+_CONTAINS: dict[str, tuple[str, ...]] = {
+    "heavy_ball": ("gradient_descent",),
+    "nesterov": ("gradient_descent",),
+    "rmsprop_momentum": ("rmsprop",),
+    "adamw": ("adam",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One optimizer of a race.
+
+    `default` is the rate in the middle of the search. `contains` names the methods that this one becomes
+    for some value of a hyper-parameter. Where `tuned` is None the chain is fixed, and is run as it is.
+    """
+
+    name: str
+    title: str
+    build: Callable[[float], Chain]
+    tuned: Tuned | None = "lr"
+    default: float
+
+    def grid(self, *, trials: int, bounds: tuple[float, float] | None = None) -> Grid:
+        """The rates to begin tuning with: between the bounds, or else in half decades around the default."""
+        if self.tuned is None:
+            return Grid.around(1.0, trials=1)
+        if bounds is not None:
+            return Grid.between(*bounds, trials=trials)
+        return Grid.around(self.default, trials=trials)
+
+    def settings(self, rate: float) -> dict[str, float]:
+        """What the records say was tuned."""
+        return {} if self.tuned is None else {self.tuned: rate}
+
+
+def get(text: str) -> Contender:
+    """The contender of this name, or the one whose chain is typed out.
+
+    Raises:
+        UnknownNameError: it is neither; the message names the nearest ones.
+    """
+    if "(" in text:
+        from thalweg.lab.typed_chain import read_chain  # noqa: PLC0415 (most races need none)
+
+        return read_chain(text)
+    catalogue = rules.catalogue()
+    if text not in catalogue:
+        raise UnknownNameError(f"there is no optimizer `{text}` to race; {did_you_mean(text, catalogue)}")
+    rule = catalogue[text]
+    rate = rule.learning_rate
+    return Contender(
+        name=text,
+        title=rule.title,
+        build=partial(_build, text),
+        tuned="delta0" if rate is None else "lr",
+        default=cast("float", rule.hyperparameters["delta0"].default) if rate is None else rate,
+    )
+
+
+def contained_in(name: str) -> tuple[str, ...]:
+    """The methods that the one of this name becomes for some value of a hyper-parameter."""
+    return _CONTAINS.get(name, ())
+
+
+def _build(name: str, rate: float) -> Chain:
+    rule = rules.get(name)
+    return chain(rule(delta0=rate)) if rule.learning_rate is None else chain(rule(), step(rate))

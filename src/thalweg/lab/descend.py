@@ -1,0 +1,152 @@
+"""How one optimizer's trials and seeds run down a surface: all of them at once, in float64.
+
+Every trial is a parameter group with its own rate, every seed a row of its parameter, so that a step of all
+of them costs about what one step costs.
+
+The search space has no walls. A run has diverged where the loss or the gradient is not finite, or a
+coordinate is further out than `BOUND`; it is taken out of the race there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from thalweg.lab.scoring import TARGET_GAP
+from thalweg.optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from thalweg.lab.contenders import Contender
+    from thalweg.surfaces import Surface
+
+BOUND = 1e6
+DENSE_STEPS = 200
+POINTS = 61
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descent:
+    """What became of the runs: arrays by trial and seed, and what was kept along the way by point.
+
+    `kept` are the steps at which `losses` and `places` were kept. `diverged_at` is the step at which a run
+    was found to have diverged, or −1; `reached_at` the first step within `TARGET_GAP` of the lowest
+    minimum, or −1.
+    """
+
+    kept: NDArray[np.int64]
+    losses: NDArray[np.float64]
+    places: NDArray[np.float64]
+    diverged_at: NDArray[np.int64]
+    reached_at: NDArray[np.int64]
+    mean_log_gap: NDArray[np.float64]
+    final_loss: NDArray[np.float64]
+
+
+def lowest_value(surface: Surface) -> float:
+    """The value that gaps are measured from: the lowest minimum's."""
+    return min(point.value for point in surface.minima)
+
+
+def draw_starts(surface: Surface, start: Sequence[float], seeds: Sequence[int], *, spread: float) -> Tensor:
+    """One start a seed, normally distributed around the named one, by `spread` times the window's sides.
+
+    A seed's draw is the same for every optimizer, and for every surface but for the window's size.
+    """
+    sides = np.array([high - low for low, high in surface.window])
+    draws = np.array([np.random.default_rng(seed).standard_normal(surface.dimension) for seed in seeds])
+    return torch.from_numpy(np.asarray(start, np.float64) + spread * sides * draws)
+
+
+def kept_steps(steps: int) -> NDArray[np.int64]:
+    """The steps whose loss a curve keeps: all of a short run, else some hundred, denser at the beginning."""
+    if steps <= DENSE_STEPS:
+        return np.arange(steps + 1)
+    points = np.concatenate([[0], np.geomspace(1, steps, POINTS), np.linspace(0, steps, POINTS)])
+    return np.unique(np.rint(points).astype(np.int64))
+
+
+def descend(
+    surface: Surface,
+    contender: Contender,
+    rates: Sequence[float],
+    starts: Tensor,
+    *,
+    steps: int,
+    keep: NDArray[np.int64],
+) -> Descent:
+    """Run every rate from every start, `(seeds, dimension)`, for so many steps, of which `keep` are kept."""
+    begin = starts.to(torch.float64).expand(len(rates), *starts.shape).contiguous()
+    place = begin.clone()
+    slope = torch.zeros_like(place)
+    groups = []
+    for trial, rate in enumerate(rates):
+        rows = place[trial].requires_grad_()
+        rows.grad = slope[trial]
+        groups.append({"params": [rows], "chain": contender.build(rate)})
+    optimizer = Optimizer(groups, contender.build(rates[0]), nonfinite="propagate")
+    log = _Log(surface, tuple(place.shape[:2]), steps, keep)
+    for k in range(steps + 1):
+        point = place.detach().requires_grad_()
+        loss = surface.function(point)
+        (gradient,) = torch.autograd.grad(loss.sum(), point)
+        alive = log.write(k, point.detach(), loss.detach(), gradient)
+        if k == steps or not alive.any():
+            break
+        slope.copy_(torch.where(alive[..., None], gradient, 0.0))
+        optimizer.step()
+        if not alive.all():
+            place.copy_(torch.where(alive[..., None], place, begin))
+    return log.descent()
+
+
+class _Log:
+    """Keeps what the records need of all runs, while they run."""
+
+    def __init__(self, surface: Surface, runs: tuple[int, ...], steps: int, keep: NDArray[np.int64]) -> None:
+        self._lowest = lowest_value(surface)
+        self._steps = steps
+        self._kept = keep
+        self._losses = np.full((len(keep), *runs), np.nan)
+        self._places = np.full((len(keep), *runs, surface.dimension), np.nan)
+        self._diverged_at = np.full(runs, -1)
+        self._reached_at = np.full(runs, -1)
+        self._log_gaps = np.zeros(runs)
+        self._last = np.full(runs, np.nan)
+        self._next = 0
+
+    def write(self, step: int, place: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
+        """Take note of one step; the answer says which runs are still alive."""
+        x, f = place.numpy(), loss.numpy()
+        sound = np.isfinite(f) & np.isfinite(gradient.numpy()).all(-1) & (np.abs(x) <= BOUND).all(-1)
+        alive = (self._diverged_at < 0) & sound
+        self._diverged_at[(self._diverged_at < 0) & ~sound] = step
+        gap = np.where(alive, f - self._lowest, np.inf)
+        self._reached_at[(self._reached_at < 0) & (gap <= TARGET_GAP)] = step
+        if step:
+            self._log_gaps += np.log10(np.maximum(gap, TARGET_GAP))
+        self._last = np.where(alive, f, np.inf)
+        if self._next < len(self._kept) and self._kept[self._next] == step:
+            self._losses[self._next][alive] = f[alive]
+            self._places[self._next][alive] = x[alive]
+            self._next += 1
+        return torch.from_numpy(alive)
+
+    def descent(self) -> Descent:
+        """All of it."""
+        return Descent(
+            kept=self._kept,
+            losses=self._losses,
+            places=self._places,
+            diverged_at=self._diverged_at,
+            reached_at=self._reached_at,
+            mean_log_gap=self._log_gaps / max(1, self._steps),
+            final_loss=self._last,
+        )

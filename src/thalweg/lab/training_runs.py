@@ -1,0 +1,170 @@
+"""How one training run is run, and becomes a record.
+
+The seed decides the initialisation, the order of the data and whatever else the model draws from torch's
+random numbers, in the same way for every optimizer. The clock stands still while the model is evaluated. A
+run has diverged where the loss or a gradient is not finite, or a minibatch's loss is above `DIVERGED` times
+the first one's.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from thalweg.errors import NonFiniteGradientError
+from thalweg.lab import contenders
+from thalweg.lab.clock import now
+from thalweg.lab.entries import TrainingReference, problem_of
+from thalweg.lab.evaluation import evaluate, measure
+from thalweg.lab.minibatches import batches, take
+from thalweg.lab.problem_check import tell
+from thalweg.lab.records import RunRecord
+from thalweg.optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import Tensor, nn
+
+    from thalweg.lab.contenders import Contender
+    from thalweg.lab.contest import Task
+    from thalweg.lab.problem import Problem
+    from thalweg.lab.records import Outcome, Role
+
+DIVERGED = 1e3
+EVALUATIONS = 20
+
+
+def evaluation_steps(steps: int, role: Role = "final") -> list[int]:
+    """After how many steps a run is evaluated, besides at its start: one for tuning only towards its end.
+
+    Its last stretch is that of the others, so that their losses are means of the same steps.
+    """
+    points = np.rint(np.linspace(0, steps, EVALUATIONS + 1)).astype(int)
+    all_points: list[int] = np.unique(points)[1:].tolist()
+    return all_points[-2:] if role == "tuning" else all_points
+
+
+class _DivergedError(Exception):
+    """A run that has left all bounds."""
+
+
+def run_training(task: Task) -> RunRecord:
+    """Run the one trial and seed of a task. Whatever goes wrong is its outcome, not an exception."""
+    assert isinstance(task.problem, TrainingReference)  # noqa: S101 (the caller told the kinds apart)
+    problem, contender = problem_of(task.problem), contenders.get(task.contender)
+    ((trial, rate),), (seed,) = task.trials, task.seeds
+    started = now()
+    outcome, message = "finished", ""
+    training = _Training(problem, contender, rate, seed)
+    try:
+        training.run(evaluation_steps(task.steps, task.role))
+    except (_DivergedError, NonFiniteGradientError) as error:
+        outcome, message = "diverged", str(error)
+    except Exception as error:  # noqa: BLE001 (a user's model may raise anything; the race goes on)
+        file = None if task.problem.file is None else Path(task.problem.file).resolve()
+        outcome, message = "failed", tell(error, file=file)
+    return RunRecord(
+        problem=problem.name,
+        optimizer=contender.name,
+        chain=repr(contender.build(rate)),
+        tuned=contender.settings(rate),
+        role=task.role,
+        trial=trial,
+        seed=seed,
+        data_order=problem.data_order,
+        budget=task.steps,
+        outcome=outcome,
+        message=message,
+        started=started,
+        seconds=training.seconds,
+        final=training.final(outcome),
+        curve=training.curve(),
+    )
+
+
+class _Training:
+    """One run on its way: what it has measured so far."""
+
+    def __init__(self, problem: Problem, contender: Contender, rate: float, seed: int) -> None:
+        self._problem, self._contender, self._rate, self._seed = problem, contender, rate, seed
+        self._points: list[Mapping[str, float]] = []
+        self._state_bytes = 0
+        self._first = math.nan
+        self.seconds = 0.0
+
+    def run(self, points: list[int]) -> None:
+        """Train for as many steps as the last point says, and measure at each."""
+        problem, seed = self._problem, self._seed
+        model = problem.build_model(seed)
+        _warm_up(self._contender.name, frozenset(parameter.dtype for parameter in model.parameters()))
+        optimizer = Optimizer(model, self._contender.build(self._rate))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            first_batch = take(problem.training_set, next(batches(problem, seed)))
+            self._first = measure(problem, model, first_batch)["loss"]
+            self._add_point(0, self._first, model)
+            drawn, done = batches(problem, seed), 0
+            for until in points:
+                loss = self._advance(model, optimizer, drawn, range(done, until))
+                self._add_point(until, loss, model)
+                done = until
+        self._state_bytes = _count_bytes(optimizer)
+        if not math.isfinite(self._points[-1]["test_loss"]):
+            raise _DivergedError(f"at step {points[-1]} the test loss was not finite")
+
+    def _advance(self, model: nn.Module, optimizer: Optimizer, drawn: Iterator[Tensor], steps: range) -> float:
+        """Take these steps, with the clock running; the mean of their losses."""
+        bound = DIVERGED * max(abs(self._first), 1.0)
+        total, begin = 0.0, time.perf_counter()
+        try:
+            for step in steps:
+                optimizer.zero_grad()
+                loss = self._problem.loss(model, take(self._problem.training_set, next(drawn)))
+                value = loss.item()
+                if not abs(value) <= bound:
+                    raise _DivergedError(f"at step {step} a minibatch's loss was {value:g}, at first {self._first:g}")
+                total += value
+                loss.backward()
+                optimizer.step()
+        finally:
+            self.seconds += time.perf_counter() - begin
+        return total / len(steps)
+
+    def _add_point(self, step: int, loss: float, model: nn.Module) -> None:
+        with torch.random.fork_rng(devices=[]):
+            scores = evaluate(self._problem, model)
+        self._points.append({"step": step, "seconds": self.seconds, "loss": loss, **scores})
+
+    def final(self, outcome: Outcome) -> dict[str, float]:
+        """What the run ended at; of one that did not end, that its losses are infinite."""
+        if outcome != "finished":
+            return {"loss": float("inf"), "test_loss": float("inf")}
+        last = {name: value for name, value in self._points[-1].items() if name not in {"step", "seconds"}}
+        return {**last, "state_bytes": float(self._state_bytes)}
+
+    def curve(self) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+        """The points as arrays."""
+        names = self._points[0] if self._points else ("step",)
+        return {name: np.array([point[name] for point in self._points], np.float64) for name in names}
+
+
+@cache
+def _warm_up(contender: str, dtypes: frozenset[torch.dtype]) -> None:
+    """Let the kernels be compiled before the clock runs."""
+    chosen = contenders.get(contender)
+    for dtype in dtypes:
+        parameter = torch.ones(2, dtype=dtype, requires_grad=True)
+        parameter.grad = torch.ones_like(parameter)
+        Optimizer([parameter], chosen.build(chosen.default)).step()
+
+
+def _count_bytes(optimizer: torch.optim.Optimizer) -> int:
+    states = optimizer.state.values()
+    return sum(value.nbytes for state in states for value in state.values() if isinstance(value, torch.Tensor))

@@ -1,0 +1,98 @@
+"""How the entries of a parameter group say which chain steps its parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from thalweg.chain import Chain
+from thalweg.errors import ChainError, HyperparameterError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from thalweg.formula import Schedule, Value
+
+_SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr")
+PLUMBING = frozenset(("params", "param_names", "chain", "maximize", "steps", *_SCHEDULERS))
+"""Entries of a group that are no number of its chain: torch's, those that its schedulers leave there, and ours."""
+
+
+class Dialect(Protocol):
+    """What tells an optimizer of a user's chain from a drop-in for one of torch's."""
+
+    @property
+    def state_names(self) -> Mapping[str, str]:
+        """What the states are called in `state_dict`, by their names in the formula; missing ones keep theirs."""
+        ...
+
+    @property
+    def keeps_step(self) -> bool:
+        """Whether the step count stands in `state_dict`."""
+        ...
+
+    @property
+    def optional_states(self) -> frozenset[str]:
+        """Names in `state_dict` of states that only some settings keep."""
+        ...
+
+    def complete(self, group: dict[str, Any]) -> None:
+        """Check a new group's entries and add those that it lacks. Raises `HyperparameterError`."""
+        ...
+
+    def mend(self, group: dict[str, Any]) -> None:
+        """Set what a loaded group may have otherwise, and must not."""
+        ...
+
+    def read(self, group: Mapping[str, Any]) -> Chain:
+        """The chain that a group's entries say now."""
+        ...
+
+
+class ChainDialect:
+    """A chain as its user wrote it: a group's entries are the names of the chain's numbers."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        self.state_names: Mapping[str, str] = {}
+        self.keeps_step = True
+        self.optional_states: frozenset[str] = frozenset()
+
+    def complete(self, group: dict[str, Any]) -> None:
+        """Give the group its chain, and that chain's numbers where the group has none of its own."""
+        chain = group.get("chain", self.chain)
+        if not isinstance(chain, Chain):
+            message = f"a parameter group's `chain` is {chain!r}; write `chain(…)`"
+            raise ChainError(message)
+        traced = chain.trace()
+        numbers = chain.numbers(traced)
+        for name in group:
+            if name not in numbers and name not in PLUMBING:
+                message = (
+                    f"a parameter group sets `{name}`, which {chain!r} does not have; {did_you_mean(name, numbers)}"
+                )
+                raise HyperparameterError(message)
+        group.setdefault("maximize", False)
+        group.setdefault("steps", 0)
+        group["chain"] = chain = chain.replace(traced, {name: group[name] for name in numbers if name in group})
+        for name, value in chain.numbers(traced).items():
+            group[name] = value(0) if callable(value) else value
+
+    def mend(self, group: dict[str, Any]) -> None:
+        """Nothing: a group that has been loaded has all that it needs."""
+
+    def read(self, group: Mapping[str, Any]) -> Chain:
+        """The group's chain with the group's numbers; what a schedule drives stays a schedule's."""
+        chain: Chain = group["chain"]
+        traced = chain.trace()
+        numbers = chain.numbers(traced)
+        for name in numbers:
+            if name not in group:
+                message = f"a parameter group lacks `{name}`, which its {chain!r} needs; for another chain, add a group"
+                raise ChainError(message)
+        given: dict[str, Value] = {name: group[name] for name in numbers}
+        return chain.replace(traced, {n: v for n, v in given.items() if not callable(numbers[n]) or callable(v)})
+
+
+def schedules(chain: Chain) -> dict[str, Schedule]:
+    """The numbers of a chain that change over time, by name."""
+    return {name: value for name, value in chain.numbers(chain.trace()).items() if callable(value)}

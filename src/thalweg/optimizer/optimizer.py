@@ -1,0 +1,226 @@
+"""The optimizer: parameters and a chain, with the face of `torch.optim.Optimizer`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+
+import torch
+import torch.optim.optimizer as torch_optimizer
+
+from thalweg.chain import Chain
+from thalweg.errors import BackendError, ChainError, HyperparameterError, ParameterError, did_you_mean
+from thalweg.formula import Stage
+from thalweg.optimizer.checkpoint import as_plain, check_fits
+from thalweg.optimizer.dialect import ChainDialect, Dialect
+from thalweg.optimizer.layout import Backend
+from thalweg.optimizer.stepper import NonFinite, Stepper
+from thalweg.optimizer.watched import WatchedState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from torch import Tensor
+
+Parameters: TypeAlias = "torch.nn.Module | Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]"
+_STEPPABLE = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+_OWN_FIELDS = ("_dialect", "_nonfinite", "_backend", "skipped")
+
+
+class Optimizer(torch.optim.Optimizer):
+    """Steps parameters by a chain, all of them in one launch.
+
+    `params` is a module, an iterable of tensors or of (name, tensor), or of groups: dictionaries with `params` and
+    numbers of their own, as `{"params": …, "lr": 0.1}`, or with a `chain` of their own. With `maximize` it ascends. A
+    gradient that is not finite raises an error that names its parameter (`nonfinite="raise"`: the elements concerned
+    stay, all else has moved), skips the whole step and is counted in `skipped` (`"skip"`), or goes into the parameter
+    as in torch (`"propagate"`). `backend` is `auto`, `numba` (CPU) or `reference` (torch's operations, slow).
+
+    Raises `ParameterError` for parameters that cannot be stepped, `ChainError` or `FormulaError` for a chain that does
+    not compose, `HyperparameterError` for a number out of range.
+
+    >>> import thalweg as tw, torch
+    >>> model = torch.nn.Linear(2, 1)
+    >>> optimizer = tw.Optimizer(model, tw.chain(tw.adam(), tw.decay(0.1), tw.step(1e-3)))
+    >>> optimizer.param_groups[0]["beta1"]
+    0.9
+    """
+
+    _stepper: Stepper | None = None
+
+    def __init__(
+        self,
+        params: Parameters,
+        chain: Chain,
+        *,
+        maximize: bool = False,
+        nonfinite: NonFinite = "raise",
+        backend: Backend = "auto",
+    ) -> None:
+        if not isinstance(chain, Chain):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code may pass anything
+            hint = f"; write `chain({chain!r}, step(…))`" if isinstance(chain, Stage) else ""
+            message = f"the second argument must be a chain, and is {chain!r}{hint}"
+            raise ChainError(message)
+        self._begin(params, ChainDialect(chain), {"maximize": maximize}, nonfinite=nonfinite, backend=backend)
+
+    def _begin(
+        self,
+        params: Parameters,
+        dialect: Dialect,
+        defaults: dict[str, Any],
+        *,
+        nonfinite: NonFinite = "raise",
+        backend: Backend = "auto",
+    ) -> None:
+        """What the drop-ins share with a chain of one's own."""
+        if nonfinite not in get_args(NonFinite):
+            message = f"`nonfinite` is {nonfinite!r}; {did_you_mean(str(nonfinite), get_args(NonFinite))}"
+            raise HyperparameterError(message)
+        if backend not in get_args(Backend):
+            message = f"`backend` is {backend!r}; {did_you_mean(str(backend), get_args(Backend))}"
+            raise BackendError(message)
+        self._dialect = dialect
+        self._nonfinite: NonFinite = nonfinite
+        self._backend: Backend = backend
+        self.skipped = 0
+        """How many steps were left out because a gradient was not finite."""
+        self._lock = threading.Lock()
+        super().__init__(_as_groups(params), defaults)
+        self._watched_state()
+
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride]  # torch's has two overloads for this one
+        self, closure: Callable[[], Any] | None = None
+    ) -> Any:  # noqa: ANN401  # what the closure returns
+        """Move every parameter that has a gradient; a closure evaluates the loss first, and its value is returned.
+
+        Raises `NonFiniteGradientError` (see `nonfinite`), and `GradientError` for a sparse gradient.
+        """
+        if self._is_watched():
+            return _step_with_hooks(self) if closure is None else _step_with_hooks(self, closure)
+        return self._step(closure)
+
+    step.hooked = True  # pyright: ignore[reportFunctionMemberAccess]  # torch need not wrap it: `_step_with_hooks` does
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters: a dictionary with `params` and, where they differ, numbers or a `chain`.
+
+        Raises `ParameterError` for parameters that cannot be stepped, `HyperparameterError` for an unknown number.
+        """
+        if isinstance(param_group, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  # torch says what is wrong
+            param_group = {**self.defaults, **param_group, "params": _check_parameters(param_group)}
+            self._dialect.complete(param_group)
+        _add_param_group(self, param_group)
+        self._stepper = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state and the groups, as torch has them; a group's chain is there as text."""
+        return as_plain(super().state_dict())
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state that `state_dict` gave, of this optimizer or of the torch optimizer of the same name.
+
+        Raises `CheckpointError`, and changes nothing, if it is of another rule or of parameters of another shape.
+        """
+        chains = [group.get("chain") for group in self.param_groups]
+        super().load_state_dict(check_fits(state_dict, self.param_groups, self._dialect))
+        for group, chain in zip(self.param_groups, chains, strict=True):
+            if chain is not None:
+                group["chain"] = chain
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)
+            self._dialect.mend(group)
+        self._stepper = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {name: getattr(self, name) for name in _OWN_FIELDS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        known = set(state.get("defaults", self.__dict__.get("defaults", ())))
+        super().__setstate__(state)
+        for name in set(self.defaults) - known:  # torch adds settings of its own, which no chain has
+            del self.defaults[name]
+        self._lock = threading.Lock()
+        self._stepper = None
+        self._watched_state()
+
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401  # what the closure returns
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        with self._lock:
+            state = self._watched_state()
+            if self._stepper is None or not self._stepper.serves(self.param_groups, state):
+                self._stepper = Stepper(
+                    self.param_groups, state, self._dialect, nonfinite=self._nonfinite, backend=self._backend
+                )
+            self.skipped += not self._stepper.move()
+        return loss
+
+    def _watched_state(self) -> WatchedState:
+        """`state`, which torch and users may have replaced."""
+        if not isinstance(self.state, WatchedState):
+            self.state = WatchedState(self.state)
+        return self.state
+
+    def _is_watched(self) -> bool:
+        # torch has no public way to ask whether there are hooks for all optimizers, or a profiler
+        hooks = torch_optimizer._global_optimizer_pre_hooks or torch_optimizer._global_optimizer_post_hooks  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        profiled = torch.autograd._profiler_enabled()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+        return bool(hooks or profiled or self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks)
+
+
+def _add_param_group(optimizer: Optimizer, group: dict[str, Any]) -> None:
+    """Torch's own `add_param_group`, without importing torch.compile's machinery (a second) where nobody uses it."""
+    add = torch.optim.Optimizer.add_param_group
+    plain = inspect.unwrap(add) if "torch._dynamo" not in sys.modules else add
+    plain(optimizer, group)
+
+
+@torch.optim.Optimizer.profile_hook_step
+def _step_with_hooks(optimizer: Optimizer, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401  # as `step`
+    return optimizer._step(closure)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its other half
+
+
+def _as_groups(params: Parameters) -> Sequence[Any]:
+    if isinstance(params, torch.nn.Module):
+        params = params.named_parameters()
+    if isinstance(params, torch.Tensor):
+        message = "`params` is a tensor; put it in a list"
+        raise ParameterError(message)
+    groups = [_with_list(group) if isinstance(group, dict) else group for group in params]
+    if not groups or all(isinstance(group, dict) and not group["params"] for group in groups):
+        message = "there are no parameters to optimize; has the model any, and was its generator used up before?"
+        raise ParameterError(message)
+    return groups
+
+
+def _with_list(group: dict[str, Any]) -> dict[str, Any]:
+    """The group, its parameters in a list: a generator gives them only once."""
+    if "params" not in group:
+        message = f"a parameter group needs `params`, and has {', '.join(map(str, group)) or 'nothing'}"
+        raise ParameterError(message)
+    params = group["params"]
+    if isinstance(params, set):
+        return group  # torch says why not
+    return {**group, "params": [params] if isinstance(params, torch.Tensor) else list(params)}
+
+
+def _check_parameters(group: dict[str, Any]) -> list[Any]:
+    """A group's parameters as a list, if they can be stepped."""
+    entries = _with_list(group)["params"]
+    tensors = [entry[1] if isinstance(entry, tuple) else entry for entry in entries]
+    for tensor in tensors:
+        if isinstance(tensor, torch.Tensor) and tensor.dtype not in _STEPPABLE:
+            known = ", ".join(str(dtype).removeprefix("torch.") for dtype in _STEPPABLE)
+            message = (
+                f"a parameter of shape {tuple(tensor.shape)} has dtype {tensor.dtype}; "
+                f"those that can be stepped are {known}"
+            )
+            raise ParameterError(message)
+    if len(set(map(id, tensors))) != len(tensors):
+        message = "a parameter stands twice in one group; a parameter that layers share is to be given once"
+        raise ParameterError(message)
+    return entries

@@ -1,0 +1,115 @@
+"""What a parameter group says at this step: its plan, and the numbers that go into it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from thalweg.chain import LEARNING_RATE
+from thalweg.errors import ChainError
+from thalweg.kernels import Plan, plan
+from thalweg.optimizer.dialect import schedules
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from thalweg.chain import Chain
+    from thalweg.formula import Hyperparameter, Schedule, Trace
+    from thalweg.optimizer.dialect import Dialect
+
+_UNWATCHED = ("params", "param_names", "steps")
+_plans: dict[Hashable, tuple[Trace, Plan]] = {}
+
+
+class Reading:
+    """A parameter group as last read. `refresh` reads it again where it has changed.
+
+    `changed` says that a number is another than when the constants were last computed from them; who computes them
+    sets it back.
+    """
+
+    def __init__(self, group: dict[str, Any], dialect: Dialect) -> None:
+        self.group = group
+        self.numbers: dict[str, float] = {}
+        self.schedules: dict[str, Schedule] = {}
+        self.structure: Hashable = None
+        self.changed = True
+        self._dialect = dialect
+        self._written: dict[str, float] = {}
+        self._read()
+
+    def refresh(self) -> bool:
+        """Read what has changed since the last time; whether the formula itself has changed."""
+        group = self.group
+        if not self._has_tensors and len(group) == self._size and [group.get(n) for n in self._watched] == self._seen:
+            return False
+        before = self.structure
+        self._read()
+        return self.structure != before
+
+    def follow_schedules(self) -> None:
+        """Set what schedules drive to its value at the group's present step, in the group too.
+
+        Raises `ChainError` if something else has set it in the meantime, and `HyperparameterError` if the value is out
+        of range.
+        """
+        if any(callable(self.group[name]) for name in self.schedules):
+            self._read()
+        for name, schedule in self.schedules.items():
+            if name in self._written and self.group[name] != self._written[name]:
+                message = (
+                    f"`{name}` follows {schedule!r}, and something else has set it to {self.group[name]!r}; "
+                    "use either a schedule in the chain or a scheduler of torch's"
+                )
+                raise ChainError(message)
+            value = float(schedule(self.group["steps"]))
+            self._hyperparameters[name].check(value, f"{schedule!r} at step {self.group['steps']}")
+            self.group[name] = self._written[name] = self.numbers[name] = value
+            self.changed = True
+
+    def count(self) -> None:
+        """One step more has been made with this group, where it counts them."""
+        if "steps" in self.group:
+            self.group["steps"] += 1
+
+    def _read(self) -> None:
+        group = self.group
+        chain = self._dialect.read(group)
+        maximize = bool(group.get("maximize", False))
+        self.structure = (chain.structure, maximize)
+        self.trace, self.plan = _plan_of(chain, maximize=maximize, structure=self.structure)
+        numbers = chain.numbers(self.trace)
+        self.schedules = schedules(chain)
+        self._written = {n: v for n, v in self._written.items() if n in self.schedules and not callable(group[n])}
+        for name in self.schedules:
+            if callable(group[name]):  # somebody has put a schedule where a number was
+                group["chain"] = chain
+                group[name] = self.schedules[name](group["steps"])
+        done = group.get("steps", 0)
+        self.numbers |= {name: float(v(done) if callable(v) else v) for name, v in numbers.items()}
+        self._hyperparameters = _hyperparameters(chain, self.trace)
+        self._watched = [name for name in group if name not in _UNWATCHED and name not in self.schedules]
+        self._seen = [list(v) if isinstance(v := group[name], list) else v for name in self._watched]
+        self._size = len(group)
+        self._has_tensors = any(_holds_tensor(value) for value in self._seen)
+        self.changed = True
+
+
+def _hyperparameters(chain: Chain, traced: Trace) -> dict[str, Hyperparameter]:
+    named = traced.hyperparameters.items()
+    rules = {name: chain.stages[place].rule.hyperparameters[local] for name, (place, local) in named}
+    return {"lr": LEARNING_RATE, **rules}
+
+
+def _holds_tensor(value: Any) -> bool:  # noqa: ANN401  # an entry of a group may be anything
+    return isinstance(value, torch.Tensor) or (
+        isinstance(value, tuple | list) and any(isinstance(part, torch.Tensor) for part in value)
+    )
+
+
+def _plan_of(chain: Chain, *, maximize: bool, structure: Hashable) -> tuple[Trace, Plan]:
+    if structure not in _plans:
+        traced = chain.trace(maximize=maximize)
+        _plans[structure] = (traced, plan(traced))
+    return _plans[structure]

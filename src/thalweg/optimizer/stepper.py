@@ -1,0 +1,239 @@
+"""Moves all parameters of an optimizer by one step: who has a gradient, how often each was stepped, what to launch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from thalweg.errors import GradientError, NonFiniteGradientError, ParameterError
+from thalweg.formula.slots import ParameterSlot
+from thalweg.kernels import Moved
+from thalweg.kernels.layout import laid_out
+from thalweg.optimizer.layout import Backend, Launch, Member, build_launches
+from thalweg.optimizer.reading import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from torch import Tensor
+
+    from thalweg.formula import Start
+    from thalweg.optimizer.dialect import Dialect
+    from thalweg.optimizer.watched import WatchedState
+
+_IMPLEMENTATION = attrgetter("_cdata")
+KEPT_LAYOUTS = 16
+"""How many choices of parameters with a gradient are remembered."""
+NonFinite = Literal["raise", "skip", "propagate"]
+
+
+@dataclass
+class Layout:
+    """The launches for one choice of parameters that have a gradient."""
+
+    launches: list[Launch]
+    moving: list[Tensor]
+    places: np.ndarray[Any, Any] | slice
+    idle: list[Tensor]
+
+
+class Stepper:
+    """Steps the parameters of an optimizer's groups; made anew when groups or states are replaced.
+
+    `state` is the optimizer's: the stepper adds what a parameter lacks and takes over what it finds.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[dict[str, Any]],
+        state: WatchedState,
+        dialect: Dialect,
+        *,
+        nonfinite: NonFinite,
+        backend: Backend,
+    ) -> None:
+        self._groups = groups
+        self._state = state
+        self._dialect = dialect
+        self._nonfinite: NonFinite = nonfinite
+        self._backend: Backend = backend
+        self._readings = [Reading(group, dialect) for group in groups]
+        self._members = list(_members(self._readings))
+        self._identities = _identities(groups)
+        self._steps = torch.zeros(len(self._members), dtype=_step_dtype())
+        self._done = self._steps.numpy()
+        for member in self._members:
+            if state.get(member.parameter):
+                self._take_over(member)
+        self._expected = self._done.copy()
+        self._layouts: dict[tuple[bool, ...], Layout] = {}
+        self._layout: Layout | None = None
+        state.note.changed = False
+
+    def serves(self, groups: Sequence[dict[str, Any]], state: WatchedState) -> bool:
+        """Whether groups, parameters and states are still those that this stepper was made for."""
+        return (
+            state is self._state
+            and not state.note.changed
+            and groups is self._groups
+            and _identities(groups) == self._identities
+            and np.array_equal(self._done, self._expected)
+        )
+
+    def move(self) -> bool:
+        """One step; False if it was skipped because of a gradient that is not finite.
+
+        Raises `NonFiniteGradientError` and `GradientError`; with the latter, nothing has moved.
+        """
+        changes = [reading.refresh() for reading in self._readings]
+        if any(changes):
+            self._forget_layouts()
+        for reading in self._readings:
+            reading.follow_schedules()  # a user's code, which may do anything: before the gradients are looked for
+        layout = self._find()
+        if self._nonfinite == "skip" and any(launch.finds_nonfinite() for launch in layout.launches):
+            for launch in layout.launches:
+                launch.release()
+            return False
+        for launch in layout.launches:
+            launch.advance()
+        found = [launch.run() for launch in layout.launches]
+        for launch in layout.launches:
+            launch.count()
+        self._done[layout.places] += 1
+        self._expected[layout.places] += 1
+        for reading in self._readings:
+            reading.changed = False
+            reading.count()
+        bad = [member for member in found if member is not None]
+        if bad:
+            first = min(bad, key=lambda member: member.place)
+            message = (
+                f"the gradient of {first.name} has a NaN or an infinity; those elements were left as they were and all "
+                "others have moved (pass nonfinite='skip' to leave out such steps, or 'propagate' to do as torch does)"
+            )
+            raise NonFiniteGradientError(message)
+        return True
+
+    def _find(self) -> Layout:
+        """The layout of this step, with every tensor's address."""
+        if self._layout is None or any(parameter.grad is not None for parameter in self._layout.idle):
+            self._choose()
+        while True:
+            layout = self._layout or self._choose()
+            try:
+                for launch in layout.launches:
+                    launch.find()
+            except TypeError:
+                if all(parameter.grad is not None for parameter in layout.moving):
+                    raise  # not what we take it for
+                self._layout = None  # a gradient is gone
+            except Moved:
+                self._forget_layouts()
+            except RuntimeError:
+                _explain(self._members)
+                raise
+            else:
+                return layout
+
+    def _choose(self) -> Layout:
+        """The layout for those parameters that have a gradient now."""
+        mask = tuple(member.parameter.grad is not None for member in self._members)
+        self._layout = self._layouts.pop(mask, None) or self._lay_out(mask)
+        self._layouts[mask] = self._layout  # the last used is the last to go
+        if len(self._layouts) > KEPT_LAYOUTS:
+            del self._layouts[next(iter(self._layouts))]
+        for launch in self._layout.launches:
+            launch.start_at(self._done)
+        return self._layout
+
+    def _lay_out(self, mask: tuple[bool, ...]) -> Layout:
+        with_gradient = [m for m, has in zip(self._members, mask, strict=True) if has]
+        moving = [member for member in with_gradient if member.parameter.numel()]
+        _explain(with_gradient)
+        states = {member.parameter: self._states(member) for member in with_gradient}
+        self._state.note.changed = False
+        return Layout(
+            launches=build_launches(moving, states, backend=self._backend, nonfinite=self._nonfinite),
+            moving=[member.parameter for member in moving],
+            places=slice(None) if all(mask) else np.array([m.place for m in with_gradient], dtype=int),
+            idle=[m.parameter for m, has in zip(self._members, mask, strict=True) if not has],
+        )
+
+    def _states(self, member: Member) -> dict[str, Tensor]:
+        """A parameter's states by their names in the formula: as they are, or as they start."""
+        parameter = member.parameter
+        entries = self._state[parameter]
+        if self._dialect.keeps_step:
+            entries["step"] = self._steps[member.place]
+        states: dict[str, Tensor] = {}
+        for kept in member.reading.plan.states:
+            name = self._dialect.state_names.get(kept.name, kept.name)
+            value = entries.get(name)
+            if value is None:
+                value = _begin(kept.start, member)
+                if not self._dialect.keeps_step:  # as torch's SGD, which knows its first step by the missing buffer
+                    self._done[member.place] = self._expected[member.place] = 0
+            elif value.shape != parameter.shape:
+                message = (
+                    f"{member.name} has now the shape {tuple(parameter.shape)}, and its state `{name}` "
+                    f"{tuple(value.shape)}; remove it from `optimizer.state` to begin anew"
+                )
+                raise ParameterError(message)
+            entries[name] = states[kept.name] = laid_out(value, parameter)
+        return states
+
+    def _take_over(self, member: Member) -> None:
+        """Count on from the step count that a loaded state brings."""
+        state = self._state[member.parameter]
+        if self._dialect.keeps_step:
+            self._done[member.place] = float(state.get("step", 0))
+        else:
+            self._done[member.place] = float(any(value is not None for value in state.values()))
+
+    def _forget_layouts(self) -> None:
+        self._layouts.clear()
+        self._layout = None
+
+
+def _members(readings: Sequence[Reading]) -> Iterator[Member]:
+    place = 0
+    for at, reading in enumerate(readings):
+        names: Mapping[int, str] = dict(enumerate(reading.group.get("param_names", ())))
+        for inside, parameter in enumerate(reading.group["params"]):
+            label = f"`{names[inside]}`" if inside in names else f"parameter {inside} of group {at}"
+            yield Member(parameter, place, reading, label)
+            place += 1
+
+
+def _begin(start: Start, member: Member) -> Tensor:
+    """A state as it is before the first step."""
+    if isinstance(start, ParameterSlot):
+        return member.parameter.detach().clone()
+    number = member.reading.numbers[start] if isinstance(start, str) else start
+    return torch.full_like(member.parameter, number, requires_grad=False)
+
+
+def _identities(groups: Sequence[dict[str, Any]]) -> list[list[int]]:
+    """What tells whether a parameter, or the tensor behind it, has been replaced."""
+    return [list(map(_IMPLEMENTATION, group["params"])) for group in groups]
+
+
+def _explain(members: Iterable[Member]) -> None:
+    for member in members:
+        gradient = member.parameter.grad
+        if gradient is not None and gradient.layout != torch.strided:
+            message = (
+                f"the gradient of {member.name} is sparse, and this chain needs a dense one; "
+                "make the layer with sparse=False, or give that parameter to torch.optim.SparseAdam"
+            )
+            raise GradientError(message)
+
+
+def _step_dtype() -> torch.dtype:
+    """As torch: float32 unless the default is float64."""
+    return torch.float64 if torch.get_default_dtype() == torch.float64 else torch.float32

@@ -1,0 +1,60 @@
+"""Rprop: a step size for each weight, led by the sign of the gradient alone."""
+
+from typing import Annotated, Literal
+
+from thalweg.formula import (
+    Direction,
+    Displacement,
+    NonNegative,
+    Positive,
+    Range,
+    Scalar,
+    State,
+    Update,
+    Zeros,
+    maximum,
+    minimum,
+    rule,
+    sign,
+    where,
+)
+
+
+@rule(
+    title="Rprop",
+    source="Riedmiller and Braun 1993, doi:10.1109/ICNN.1993.298623; the forms as Igel and Hüsken 2000 name them",
+    delta0="0.1, Riedmiller and Braun 1993",
+    eta_minus="0.5, Riedmiller and Braun 1993",
+    eta_plus="1.2, Riedmiller and Braun 1993",
+    delta_min="1e-6, Riedmiller and Braun 1993",
+    delta_max="50, Riedmiller and Braun 1993",
+    dialect="`rprop-` reduces the step where the gradient changes its sign, and moves; `rprop+` takes the last "
+    "move back instead; `irprop-` (torch.optim.Rprop, whose `lr` is our `delta0`) stays in place for that step. "
+    "After `rprop+` and `irprop-` have met a change of sign, the next step keeps its size.",
+    when="With the whole data set in one batch. Not with minibatches: it weighs nine small gradients against "
+    "one large as 9 to 1.",
+)
+def rprop(
+    g: Direction,
+    g_prev: Zeros,
+    delta: Annotated[Scalar, State(start="delta0")],
+    move: Zeros,
+    *,
+    delta0: Positive = 0.1,
+    eta_minus: Annotated[float, Range(0, 1, low_included=False)] = 0.5,
+    eta_plus: Annotated[float, Range(1)] = 1.2,
+    delta_min: NonNegative = 1e-6,
+    delta_max: Positive = 50.0,
+    form: Literal["rprop-", "rprop+", "irprop-"] = "rprop-",
+) -> Update:
+    """Grow a weight's step while its gradient keeps the sign, shrink it when the sign changes."""
+    agreement = g * g_prev
+    factor = where(agreement > 0, eta_plus, where(agreement < 0, eta_minus, 1))
+    delta = minimum(maximum(factor * delta, delta_min), delta_max)
+    if form == "rprop-":
+        return Displacement(-(sign(g) * delta)), g, delta, move
+    g_kept = where(agreement < 0, 0, g)
+    if form == "irprop-":
+        return Displacement(-(sign(g_kept) * delta)), g_kept, delta, move
+    move = where(agreement < 0, -move, -(sign(g) * delta))
+    return Displacement(move), g_kept, delta, move

@@ -1,0 +1,67 @@
+"""How the tests of the core make parameters and step them."""
+
+# ruff: noqa: ANN401  # a table's entries may be anything
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import thalweg as tw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from torch import Tensor
+
+    from thalweg.chain import Chain
+    from thalweg.formula import Stage
+
+SHAPES = ((3, 4), (), (7,), (2, 1, 3), (0,), (1,))
+"""Parameters of a small model: a matrix, a scalar, vectors, a higher tensor, an empty one."""
+RULES = tuple(tw.rules.catalogue())
+
+
+def parameters(
+    shapes: Iterable[tuple[int, ...]] = SHAPES, dtype: torch.dtype = torch.float64, seed: int = 0
+) -> list[Tensor]:
+    """Leaf tensors of these shapes, drawn from a normal distribution: the same ones for the same seed."""
+    random = torch.Generator().manual_seed(seed)
+    drawn = [torch.randn(shape, generator=random, dtype=torch.float64) for shape in shapes]
+    return [tensor.to(dtype).requires_grad_() for tensor in drawn]
+
+
+def give_gradients(to: Sequence[Tensor], step: int, scale: float = 1.0) -> None:
+    """Gradients that depend on the step and on nothing else; those of equal shapes in other layouts are the same."""
+    random = torch.Generator().manual_seed(1000 + step)
+    for parameter in to:
+        drawn = 0.2 + torch.randn(parameter.shape, generator=random, dtype=torch.float64)
+        parameter.grad = (scale * drawn).to(parameter.dtype)
+
+
+def descend(optimizer: torch.optim.Optimizer, steps: int = 10, *, start: int = 0, scale: float = 1.0) -> list[Tensor]:
+    """Step all parameters of an optimizer by the gradients of these steps; gives copies of where they arrive."""
+    all_of_them = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for step in range(start, start + steps):
+        give_gradients(all_of_them, step, scale)
+        optimizer.step()
+    return [parameter.detach().clone() for parameter in all_of_them]
+
+
+def usual_chain(rule: str | Stage, learning_rate: float | Callable[[int], float] = 0.05) -> Chain:
+    """The chain that steps by a rule: Rprop has its own sizes of step, all others a learning rate."""
+    stage = tw.rules.get(rule)() if isinstance(rule, str) else rule
+    return tw.chain(stage) if stage.rule.name == "rprop" else tw.chain(stage, tw.step(learning_rate))
+
+
+def optimizer_of(rule: str | Stage, params: Any, **settings: Any) -> tw.Optimizer:
+    """An optimizer that steps by one rule, with its usual rate."""
+    return tw.Optimizer(params, usual_chain(rule), **settings)
+
+
+def one_parameter(value: float = 1.0, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """A leaf tensor filled with one value, three elements if no shape is given, and a gradient of ones."""
+    parameter = torch.full(shape or (3,), value, dtype=dtype, requires_grad=True)
+    parameter.grad = torch.ones_like(parameter, requires_grad=False)
+    return parameter
