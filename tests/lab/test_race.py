@@ -213,6 +213,11 @@ def test_ctrl_c_leaves_what_was_run_and_says_how_to_go_on(tmp_path: Path, monkey
         assert store.latest_race().finished is not None
 
 
+def test_ctrl_c_is_not_lost_while_a_task_is_handed_over() -> None:
+    with pytest.raises(KeyboardInterrupt), workers_module._interrupts_held():
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_ctrl_c_ends_the_workers_too(tmp_path: Path) -> None:
     script = tmp_path / "interrupted.py"
     slow = KILLED.format(problems=("quadratic",), optimizers=SMALL.optimizers).replace("steps=25", "steps=2_000_000")

@@ -15,6 +15,7 @@ import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Self
 
 from thalweg.errors import RaceError
@@ -86,7 +87,7 @@ class Workers:
                 initializer=_prepare,
                 initargs=(self._threads,),
             )
-        with _deaf_to_interrupts():  # the first task starts the processes, which inherit this
+        with _interrupts_held():  # the first task starts the processes, which inherit this
             self._running[self._pool.submit(run_task, task)] = task
 
     def ended(self) -> tuple[Task, tuple[RunRecord, ...]]:
@@ -125,16 +126,21 @@ def set_threads(count: int) -> int:
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Generator[None]:
-    """Ctrl-C reaches every process at once; what it means is for the parent to decide."""
-    if threading.current_thread() is not threading.main_thread():
+def _interrupts_held() -> Generator[None]:
+    """Hold Ctrl-C back: processes started meanwhile never hear it, and this one hears it at the end.
+
+    Ctrl-C reaches every process at once, and what it means is for the parent to decide. A process inherits
+    which signals are blocked, so that it is deaf from its first instruction on.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows: a worker is deaf once it has begun
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource_tracker.ensure_running()  # its start would unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        _ = signal.signal(signal.SIGINT, before)
+        _ = signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare(threads: int) -> None:
