@@ -60,10 +60,10 @@ def test_a_chain_gives_its_numbers_and_takes_others() -> None:
     chain = tw.chain(tw.adam(), tw.decay(0.1), tw.step(0.01))
     traced = chain.trace()
     assert chain.numbers(traced) == {"lr": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight": 0.1}
-    changed = chain.replace(traced, {"lr": 0.5, "weight": 0.2, "beta1": 0.9})
+    changed = chain.replace({"lr": 0.5, "weight": 0.2, "beta1": 0.9}, traced)
     assert repr(changed) == "chain(adam(), decay(0.2), step(0.5))"
     with pytest.raises(HyperparameterError, match=r"adam: `beta2` is 1.5; it must lie in \[0, 1\)"):
-        chain.replace(traced, {"beta2": 1.5})
+        chain.replace({"beta2": 1.5}, traced)
 
 
 WRONG: dict[str, tuple[Callable[[], Any], str]] = {

@@ -64,7 +64,7 @@ def test_an_argument_without_annotation_is_refused_with_what_it_may_be() -> None
     with pytest.raises(
         FormulaError,
         match=r"rule `adan` does not say what its argument `n` stands for; annotate it with `Direction`, `Parameter`, "
-        r"`Step`, `LearningRate` or `Zeros`, or make it keyword-only if it is a hyper-parameter",
+        r"`Step`, `LearningRate`, `Zeros` or another slot of thalweg.formula, or make it keyword-only",
     ):
         a_rule(adan)
 

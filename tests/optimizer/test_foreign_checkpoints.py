@@ -64,7 +64,7 @@ OTHERS: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
     "another shape": (
         lambda: tw.Adam([one_parameter()]),
         lambda: tw.Adam([one_parameter(1.0, 4)]),
-        r"the state `exp_avg` of parameter 0 has shape \(4,\), and the parameter \(3,\): it is another model's",
+        r"the state `exp_avg` of parameter 0 has shape \(4,\), and it must have \(3,\): it is another model's",
     ),
 }
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from thalweg.errors import ChainError
-from thalweg.formula import Hyperparameter, Range, Rule, Schedule, Stage, Trace, Value, trace
+from thalweg.formula import Hyperparameter, IsMatrixSlot, Range, Rule, Schedule, Stage, Trace, Value, trace
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -26,51 +27,79 @@ class Step:
 
 @dataclass(frozen=True)
 class Chain:
-    """Stages in the order in which they see the gradient. Make one with `chain`."""
+    """Stages in the order in which they see the gradient, then those behind the step. Make one with `chain`."""
 
     stages: tuple[Stage, ...]
     step: Step | None = None
+    behind: tuple[Stage, ...] = ()
+    """Those that take the parameter after the step: averages."""
 
     @property
     def structure(self) -> Hashable:
         """What decides the formula: rules and options, without the numbers. Equal structures share a kernel."""
-        return (
-            tuple((stage.rule, tuple(stage.options.items())) for stage in self.stages),
-            self.step is not None,
+        before, behind = (
+            tuple((stage.rule, tuple(stage.options.items())) for stage in stages)
+            for stages in (self.stages, self.behind)
         )
+        return before, self.step is not None, behind
+
+    @property
+    def depends_on_shape(self) -> bool:
+        """Whether matrices have another formula than vectors."""
+        slots = [slot for stage in (*self.stages, *self.behind) for slot in stage.rule.slots.values()]
+        return any(isinstance(slot, IsMatrixSlot) for slot in slots)
 
     @property
     def form(self) -> str:
         """The chain without its numbers, as text: two chains of one form can take each other's state."""
-        options = [Stage(s.rule, tuple((n, v) for n, v in s.typed if n in s.options)) for s in self.stages]
-        return f"chain({', '.join([*map(repr, options), *(['step()'] if self.step else [])])})"
+        before, behind = (
+            [repr(Stage(s.rule, tuple((n, v) for n, v in s.typed if n in s.options))) for s in stages]
+            for stages in (self.stages, self.behind)
+        )
+        return f"chain({', '.join([*before, *(['step()'] if self.step else []), *behind])})"
 
-    def trace(self, *, maximize: bool = False, with_names: bool = False) -> Trace:
-        """One step as a graph, `with_names` for drawing it.
+    def trace(self, *, maximize: bool = False, is_matrix: bool = True, with_names: bool = False) -> Trace:
+        """One step as a graph, for a parameter of two dimensions or more or not; `with_names` for drawing it.
 
         Raises `ChainError` or `FormulaError`, naming the stage that does not fit.
         """
-        return trace(self.stages, maximize=maximize, has_step=self.step is not None, with_names=with_names)
+        return trace(
+            self.stages,
+            self.behind,
+            maximize=maximize,
+            has_step=self.step is not None,
+            is_matrix=is_matrix,
+            with_names=with_names,
+        )
 
-    def numbers(self, traced: Trace) -> dict[str, float | Schedule]:
+    def traces(self, *, maximize: bool = False) -> list[Trace]:
+        """The graphs of every kind of parameter that has one of its own."""
+        kinds = (False, True) if self.depends_on_shape else (True,)
+        return [self.trace(maximize=maximize, is_matrix=is_matrix) for is_matrix in kinds]
+
+    def numbers(self, *traces: Trace) -> dict[str, float | Schedule]:
         """Every number that the traced chain asks for, by its name there; the learning rate is `lr`."""
-        numbers = {name: self.stages[place].numbers[local] for name, (place, local) in traced.hyperparameters.items()}
+        stages = (*self.stages, *self.behind)
+        named = {name: origin for traced in traces for name, origin in traced.hyperparameters.items()}
+        numbers = {name: stages[place].numbers[local] for name, (place, local) in named.items()}
         return ({"lr": self.step.learning_rate} if self.step else {}) | numbers
 
-    def replace(self, traced: Trace, numbers: Mapping[str, Value]) -> Chain:
-        """The same chain with other numbers, by their names in the trace. Raises `HyperparameterError`."""
-        stages = list(self.stages)
+    def replace(self, numbers: Mapping[str, Value], *traces: Trace) -> Chain:
+        """The same chain with other numbers, by their names in the traces. Raises `HyperparameterError`."""
+        named = {name: origin for traced in traces for name, origin in traced.hyperparameters.items()}
+        stages = [*self.stages, *self.behind]
         step_stage = self.step
         for name, value in numbers.items():
             if name == "lr":
                 step_stage = step(value)  # pyright: ignore[reportArgumentType]  # `step` refuses what is no rate
                 continue
-            place, local = traced.hyperparameters[name]
+            place, local = named[name]
             stages[place] = stages[place].replace({local: value})
-        return Chain(tuple(stages), step_stage)
+        count = len(self.stages)
+        return Chain(tuple(stages[:count]), step_stage, tuple(stages[count:]))
 
     def __repr__(self) -> str:
-        return f"chain({', '.join(map(repr, (*self.stages, *([self.step] if self.step else []))))})"
+        return f"chain({', '.join(map(repr, (*self.stages, *([self.step] if self.step else []), *self.behind)))})"
 
 
 def step(learning_rate: float | Schedule) -> Step:
@@ -85,7 +114,9 @@ def step(learning_rate: float | Schedule) -> Step:
 def chain(*stages: Stage | Step) -> Chain:
     """Compose stages: each gets the direction that the one before it made, the first the gradient.
 
-    Raises `ChainError` if something is no stage, or if `step` is not the last.
+    Behind `step` stand those that take the parameter as it is then, such as averages.
+
+    Raises `ChainError` if something is no stage, or does not stand where it must.
 
     >>> from thalweg.rules import adam
     >>> chain(adam(beta2=0.95), step(1e-3))
@@ -94,19 +125,26 @@ def chain(*stages: Stage | Step) -> Chain:
     if not stages:
         message = "an empty chain does nothing; write for example `chain(adam(), step(1e-3))`"
         raise ChainError(message)
-    last = None
-    rules: list[Stage] = []
-    for place, stage in enumerate(stages):
-        if isinstance(stage, Step):
-            if place != len(stages) - 1:
-                message = (
-                    f"chain stage {place + 1}, {stage!r}: `step` moves the parameter, so it must be the last stage"
-                )
-                raise ChainError(message)
-            last = stage
-        else:
-            rules.append(_check_stage(stage, place))
-    return Chain(tuple(rules), last)
+    order = [_place_in_order(stage, place) for place, stage in enumerate(stages)]
+    for place, (own, following) in enumerate(itertools.pairwise(order)):
+        if following < own or following == own == _STEP:
+            why = "`step` moves the parameter" if own == _STEP else "takes the parameter after the step"
+            raise ChainError(f"chain stage {place + 1}, {stages[place]!r}: {why}, so it must be the last stage")
+    rules = [stage for stage in stages if isinstance(stage, Stage)]
+    return Chain(
+        tuple(stage for stage in rules if not stage.rule.follows_step),
+        next((stage for stage in stages if isinstance(stage, Step)), None),
+        tuple(stage for stage in rules if stage.rule.follows_step),
+    )
+
+
+_BEFORE, _STEP, _BEHIND = range(3)
+
+
+def _place_in_order(stage: object, place: int) -> int:
+    if isinstance(stage, Step):
+        return _STEP
+    return _BEHIND if _check_stage(stage, place).rule.follows_step else _BEFORE
 
 
 def _check_stage(stage: object, place: int) -> Stage:

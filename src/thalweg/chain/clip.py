@@ -1,6 +1,33 @@
-"""Clipping: no element of the direction is larger than a limit."""
+"""Clipping: no direction is longer than a limit, or no element of it larger."""
 
-from thalweg.formula import Direction, Positive, Update, maximum, minimum, rule
+from typing import Literal
+
+from thalweg.formula import Direction, Positive, Scalar, Update, largest, maximum, minimum, norm, rule
+
+
+@rule(
+    title="Clipping by norm",
+    source="Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063, Algorithm 1",
+    limit="1, customary; the paper takes half to ten times the usual norm",
+    dialect="The paper's: a longer gradient gets the length of the limit exactly. torch.nn.utils.clip_grad_norm_ adds "
+    "1e-6 to the norm.",
+    when="Before a rule, where single gradients are huge: recurrent networks, transformers, cliffs. It keeps the "
+    "direction.",
+)
+def clip(
+    g: Direction,
+    *,
+    limit: Positive = 1.0,
+    per: Literal["model", "tensor"] = "model",
+    kind: Literal["euclidean", "largest"] = "euclidean",
+) -> Update:
+    """Shorten the direction to a limit where it is longer: over all parameters together, or each tensor by itself."""
+    length = norm(g, per=per) if kind == "euclidean" else largest(abs(g), per=per)
+    return g * _at_most_one(limit / length)
+
+
+def _at_most_one(ratio: Scalar) -> Scalar:
+    return minimum(1, ratio)
 
 
 @rule(

@@ -16,21 +16,14 @@ import inspect
 import operator
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, SupportsFloat, TypeAlias, get_args, get_origin
 
 from thalweg.errors import FormulaError, HyperparameterError, did_you_mean
-from thalweg.formula.slots import (
-    DirectionSlot,
-    LearningRateSlot,
-    ParameterSlot,
-    Range,
-    Slot,
-    State,
-    StepSlot,
-    Update,
-)
+from thalweg.formula.scalar import Level
+from thalweg.formula.slots import MovedSlot, ParameterSlot, Range, Slot, State, Update
+from thalweg.formula.translation import Translation, read_translation
 
 Schedule: TypeAlias = Callable[[int], float]
 """A value that changes over time: called with the number of steps already done."""
@@ -92,11 +85,18 @@ class Rule:
     """A rate to start from, for a rule that descends by one."""
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
     """`dialect`, `when`, and where each default comes from, by its name."""
+    translations: tuple[Translation, ...] = ()
+    """What it and its settings are called in torch, in Keras and in its papers."""
 
     @property
     def doc(self) -> str:
         """The formula's docstring."""
         return inspect.getdoc(self.formula) or ""
+
+    @property
+    def follows_step(self) -> bool:
+        """Whether it stands behind the step, as an average of where the parameter has been."""
+        return any(isinstance(slot, MovedSlot) for slot in self.slots.values())
 
     @property
     def states(self) -> dict[str, State]:
@@ -178,12 +178,13 @@ class Stage:
 
 
 def rule(
-    *, title: str, source: str, learning_rate: float | None = None, **notes: str
+    *, title: str, source: str, learning_rate: float | None = None, translations: Sequence[str] = (), **notes: str
 ) -> Callable[[Callable[..., Update]], Rule]:
     """Make a rule of a formula.
 
     `source` says where the formula is printed, `notes` where each default comes from (by its name), which `dialect` the
-    rule speaks and `when` to use it. Raises `FormulaError` if the signature does not say what an argument stands for.
+    rule speaks and `when` to use it, `translations` how the same is typed elsewhere (see `thalweg.formula.translation`).
+    Raises `FormulaError` if the signature does not say what an argument stands for.
     """
 
     def read(formula: Callable[..., Update]) -> Rule:
@@ -194,7 +195,11 @@ def rule(
                 nearest = did_you_mean(note, known)
                 message = f"rule `{formula.__name__}` has a note on `{note}`, which it does not have; {nearest}"
                 raise FormulaError(message)
-        return Rule(formula.__name__, title, formula, slots, hyperparameters, source, learning_rate, notes)
+        spoken = tuple(
+            read_translation(text, rule=formula.__name__, source=source, hyperparameters=hyperparameters)
+            for text in translations
+        )
+        return Rule(formula.__name__, title, formula, slots, hyperparameters, source, learning_rate, notes, spoken)
 
     return read
 
@@ -220,16 +225,22 @@ def _read_signature(formula: Callable[..., Update]) -> tuple[dict[str, Slot], di
                 + did_you_mean(slot.start, hypers)
             )
             raise FormulaError(message)
+        if isinstance(slot, State) and isinstance(slot.start, ParameterSlot) and slot.level is not Level.ELEMENT:
+            message = (
+                f"rule `{formula.__name__}`: state `{name}` has one value a {slot.level.value}, and starts at many"
+            )
+            raise FormulaError(message)
     return slots, hypers
 
 
 def _read_slot(rule_name: str, name: str, hint: Any) -> Slot:  # noqa: ANN401  # an annotation may be anything
     for mark in get_args(hint)[1:] if get_origin(hint) is Annotated else ():
-        if isinstance(mark, DirectionSlot | ParameterSlot | StepSlot | LearningRateSlot | State):
+        if isinstance(mark, Slot):
             return mark
     message = (
         f"rule `{rule_name}` does not say what its argument `{name}` stands for; annotate it with `Direction`, "
-        "`Parameter`, `Step`, `LearningRate` or `Zeros`, or make it keyword-only if it is a hyper-parameter"
+        "`Parameter`, `Step`, `LearningRate`, `Zeros` or another slot of thalweg.formula, or make it keyword-only if "
+        "it is a hyper-parameter"
     )
     raise FormulaError(message)
 

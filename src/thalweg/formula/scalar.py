@@ -22,18 +22,53 @@ Operation: TypeAlias = Literal[
     "add", "subtract", "multiply", "divide", "power", "negative", "absolute",
     "sqrt", "exp", "log", "sign", "maximum", "minimum",
     "less", "less_equal", "equal", "both", "either", "where",
+    "total", "mean", "largest",
 ]  # fmt: skip
 
 CONDITIONS = frozenset({"less", "less_equal", "equal", "both", "either"})
+REDUCTIONS = frozenset({"total", "mean", "largest"})
 
 
 class Level(enum.Enum):
-    """What a scalar has one value for."""
+    """What a scalar has one value for, from the coarsest to the finest; a row and a column are side by side.
+
+    A parameter of shape (…, m, n) is a stack of matrices with m rows of n elements; a vector is one row.
+    """
 
     STEP = "step"
     """One value a step and a parameter group: hyper-parameters, the step count and what follows from them."""
+    MODEL = "model"
+    """One value for all parameters together."""
+    TENSOR = "tensor"
+    """One value for each parameter."""
+    MATRIX = "matrix"
+    """One value for each matrix of a parameter's stack."""
+    ROW = "row"
+    """One value for each row."""
+    COLUMN = "column"
+    """One value for each column of each matrix."""
     ELEMENT = "element"
     """One value for each element of a parameter."""
+
+    def within(self, other: Level) -> bool:
+        """Whether what has one value at the other level has one value here, too: a row lies within a tensor."""
+        return other is self or other is Level.STEP or self in _INSIDE[other]
+
+
+_INSIDE = {
+    Level.STEP: frozenset(Level),
+    Level.MODEL: frozenset({Level.TENSOR, Level.MATRIX, Level.ROW, Level.COLUMN, Level.ELEMENT}),
+    Level.TENSOR: frozenset({Level.MATRIX, Level.ROW, Level.COLUMN, Level.ELEMENT}),
+    Level.MATRIX: frozenset({Level.ROW, Level.COLUMN, Level.ELEMENT}),
+    Level.ROW: frozenset({Level.ELEMENT}),
+    Level.COLUMN: frozenset({Level.ELEMENT}),
+    Level.ELEMENT: frozenset[Level](),
+}
+
+
+def finest(*levels: Level) -> Level:
+    """The coarsest level within all of these: that of an operation on them."""
+    return next(level for level in Level if all(level.within(other) for other in levels))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +81,7 @@ class Scalar:
     value: float = math.nan
     """The number, where `operation` is `constant`."""
     name: str = ""
-    """The name, where `operation` is `input`."""
+    """The name of an input, or of a reduction."""
     order: int = field(default_factory=itertools.count().__next__)
     """When it was made: a formula's lines are drawn in the order in which they were computed."""
 
@@ -130,7 +165,8 @@ class Scalar:
             return repr(self.value)
         if self.operation == "input":
             return self.name
-        return f"{self.operation}({', '.join(map(repr, self.operands))})"
+        per = [f"per={self.level.value!r}"] if self.operation in REDUCTIONS else []
+        return f"{self.operation}({', '.join([*map(repr, self.operands), *per])})"
 
 
 def constant(value: float) -> Scalar:
@@ -201,8 +237,7 @@ def descend(*roots: Scalar) -> Iterator[Scalar]:
 
 def apply(operation: Operation, *operands: Scalar) -> Scalar:
     """A node for an operation by its name; its level is the finest of its operands'."""
-    element = any(operand.level is Level.ELEMENT for operand in operands)
-    return Scalar(operation, operands, Level.ELEMENT if element else Level.STEP)
+    return Scalar(operation, operands, finest(*(operand.level for operand in operands)))
 
 
 def _check_condition(value: Scalar) -> Scalar:
@@ -213,10 +248,11 @@ def _check_condition(value: Scalar) -> Scalar:
 
 
 def _apply(operation: Operation, *operands: Scalar | float) -> Scalar:
-    return apply(operation, *map(_lift, operands))
+    return apply(operation, *map(lift, operands))
 
 
-def _lift(value: Scalar | float) -> Scalar:
+def lift(value: Scalar | float) -> Scalar:
+    """A number as a scalar; a scalar as it is. Raises `FormulaError` for anything else."""
     if isinstance(value, Scalar):
         return value
     if isinstance(value, int | float):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code may pass anything

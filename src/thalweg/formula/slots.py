@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from thalweg.formula.scalar import Scalar
+from thalweg.formula.scalar import Level, Scalar
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,18 @@ class DirectionSlot:
 
 
 @dataclass(frozen=True)
+class GradientSlot:
+    """The gradient as it came into the chain, whatever the stages before have made of it."""
+
+
+@dataclass(frozen=True)
 class ParameterSlot:
     """The parameter's value before the step."""
+
+
+@dataclass(frozen=True)
+class MovedSlot:
+    """The parameter's value after the step: the stage stands behind it."""
 
 
 @dataclass(frozen=True)
@@ -33,27 +43,43 @@ class LearningRateSlot:
     """The learning rate of the chain's `step`, where a rule has it inside its state."""
 
 
+@dataclass(frozen=True)
+class IsMatrixSlot:
+    """Whether the parameter has two dimensions or more: a plain boolean, so that each kind has its own formula."""
+
+
 Start: TypeAlias = float | str | ParameterSlot
 """Where a state begins: at a number, at that of the hyper-parameter of this name, or at the parameter."""
 
 
 @dataclass(frozen=True)
 class State:
-    """A number per element that the rule keeps from one step to the next."""
+    """What the rule keeps from one step to the next: a number per element, or for each of something coarser."""
 
     start: Start = 0.0
     """The value before the first step."""
+    level: Level = Level.ELEMENT
+    """What has one value of its own."""
 
 
-Slot: TypeAlias = DirectionSlot | ParameterSlot | StepSlot | LearningRateSlot | State
+Slot: TypeAlias = (
+    DirectionSlot | GradientSlot | ParameterSlot | MovedSlot | StepSlot | LearningRateSlot | IsMatrixSlot | State
+)
 
 Direction: TypeAlias = Annotated[Scalar, DirectionSlot()]
+Gradient: TypeAlias = Annotated[Scalar, GradientSlot()]
 Parameter: TypeAlias = Annotated[Scalar, ParameterSlot()]
+Moved: TypeAlias = Annotated[Scalar, MovedSlot()]
+IsMatrix: TypeAlias = Annotated[bool, IsMatrixSlot()]
 Step: TypeAlias = Annotated[Scalar, StepSlot()]
 LearningRate: TypeAlias = Annotated[Scalar, LearningRateSlot()]
 Zeros: TypeAlias = Annotated[Scalar, State()]
 AtParameter: TypeAlias = Annotated[Scalar, State(start=ParameterSlot())]
 """State that starts at the parameter, as it is when it is first stepped."""
+TensorZeros: TypeAlias = Annotated[Scalar, State(level=Level.TENSOR)]
+ModelZeros: TypeAlias = Annotated[Scalar, State(level=Level.MODEL)]
+RowZeros: TypeAlias = Annotated[Scalar, State(level=Level.ROW)]
+ColumnZeros: TypeAlias = Annotated[Scalar, State(level=Level.COLUMN)]
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,28 @@ The joined graph says, for one element of one parameter, the new value of the pa
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from thalweg.errors import ChainError, FormulaError, HyperparameterError
+from thalweg.formula.reductions import reductions_named
 from thalweg.formula.scalar import Level, Scalar, descend, symbol
 from thalweg.formula.slots import (
     DirectionSlot,
     Displacement,
+    GradientSlot,
+    IsMatrixSlot,
     LearningRateSlot,
+    MovedSlot,
     ParameterSlot,
     Position,
     Result,
     Slot,
     Start,
+    State,
     StepSlot,
     Update,
 )
@@ -35,16 +41,29 @@ if TYPE_CHECKING:
 RESERVED = ("g", "p", "t", "lr", "params", "param_names", "chain", "maximize", "steps")
 """Names that are taken: the gradient, the parameter, the step count, the learning rate, and a group's own entries."""
 
+_REFUSALS: dict[Slot, str] = {
+    DirectionSlot(): "takes a direction, but the stage before it has already made the move, learning rate included; "
+    "put this stage before that one",
+    MovedSlot(): "takes the parameter after the step; put this stage behind `step`",
+    LearningRateSlot(): "uses the learning rate; end the chain with `step(learning_rate)`",
+}
+"""Why a stage cannot have what it asks for."""
+
 
 @dataclass(frozen=True)
 class Kept:
-    """A state of a traced chain: its name, its value before and after the step, and what it starts at."""
+    """A state of a traced chain: its name, its value before and after the step, what it starts at, and its level."""
 
     name: str
     before: Scalar
     after: Scalar
     start: Start
     """A hyper-parameter is named as in `Trace.hyperparameters`."""
+
+    @property
+    def level(self) -> Level:
+        """What has one value of its own."""
+        return self.before.level
 
 
 @dataclass(frozen=True)
@@ -63,98 +82,151 @@ class Trace:
     """What the last stage hands to the step: a direction, a displacement or a position."""
 
 
-def trace(stages: Sequence[Stage], *, maximize: bool = False, has_step: bool = True, with_names: bool = False) -> Trace:
-    """The graph of a chain of stages; `has_step` says that a learning rate follows them.
+def trace(  # what a chain can be told
+    stages: Sequence[Stage],
+    after: Sequence[Stage] = (),
+    *,
+    maximize: bool = False,
+    has_step: bool = True,
+    is_matrix: bool = True,
+    with_names: bool = False,
+) -> Trace:
+    """The graph of a chain of stages; `has_step` says that a learning rate follows them, `after` what stands behind.
 
-    `with_names` notes what the formula calls the values that it computes, in `Trace.steps_of_formula`.
+    `is_matrix` says whether the parameter has two dimensions or more. `with_names` notes what the formula calls the
+    values that it computes, in `Trace.steps_of_formula`.
 
     Raises `ChainError` where two stages do not compose and `FormulaError` where a formula breaks its own signature;
     both name the stage.
     """
-    names = _unique_names(stages)
-    gradient = symbol("g", Level.ELEMENT)
-    flow: Result = -gradient if maximize else gradient
-    parameter = symbol("p", Level.ELEMENT)
-    learning_rate = symbol("lr", Level.STEP)
-    kept: list[Kept] = []
-    hypers: dict[str, tuple[int, str]] = {}
-    drawn: list[tuple[str, Scalar]] = []
-    for place, stage in enumerate(stages):
-        where = f"chain stage {place + 1}, {stage!r}"
-        own = {local: name for (at, local), name in names.items() if at == place}
-        arguments: dict[str, Scalar] = {}
-        for local, slot in stage.rule.slots.items():
-            arguments[local] = _argument(slot, own.get(local, local), flow, parameter, learning_rate, where)
-            if isinstance(slot, LearningRateSlot) and not has_step:
-                message = f"{where}: uses the learning rate; end the chain with `step(learning_rate)`"
-                raise ChainError(message)
-        symbols = {local: symbol(own[local], Level.STEP) for local in stage.numbers}
-        watch = _watch_names(stage.rule, drawn) if with_names else contextlib.nullcontext()
-        with watch:
-            update = _call(stage.rule, arguments, symbols | stage.options, where)
-        flow, after = _read_update(stage.rule, update, where)
-        starts = [own[s.start] if isinstance(s.start, str) else s.start for s in stage.rule.states.values()]
-        stage_states = [
-            Kept(own[local], arguments[local], new, start)
-            for local, new, start in zip(stage.rule.states, after, starts, strict=True)
-        ]
-        _refuse_idle_settings(stage, own, flow, stage_states, where)
-        kept += stage_states
-        hypers |= {own[local]: (place, local) for local in stage.numbers}
-    new_parameter = _move(parameter, learning_rate, flow, stages, has_step=has_step)
-    kept = _used(new_parameter, kept)
-    inputs = {node.name for node in descend(new_parameter, *(k.after for k in kept)) if node.operation == "input"}
+    tracing = _Tracing([*stages, *after], maximize=maximize, has_step=has_step, is_matrix=is_matrix, named=with_names)
+    flow: Result = tracing.gradient
+    for place in range(len(stages)):
+        flow = tracing.add(place, flow)
+    moved = _move(tracing.parameter, tracing.learning_rate, flow, stages, has_step=has_step)
+    for place in range(len(stages), len(stages) + len(after)):
+        moved = tracing.add_behind(place, moved)
+    kept = _used(moved, tracing.kept)
+    inputs = {node.name for node in descend(moved, *(k.after for k in kept)) if node.operation == "input"}
     starts_at = {k.start for k in kept}
     if has_step and "lr" not in inputs:
         message = f"step(): {stages[-1]!r} gives a displacement of its own and takes no learning rate; leave `step` out"
         raise ChainError(message)
     return Trace(
-        parameter=new_parameter,
+        parameter=moved,
         states=tuple(kept),
-        hyperparameters={name: origin for name, origin in hypers.items() if name in inputs or name in starts_at},
+        hyperparameters={n: origin for n, origin in tracing.hypers.items() if n in inputs or n in starts_at},
         uses_learning_rate="lr" in inputs,
-        steps_of_formula=tuple(drawn),
+        steps_of_formula=tuple(tracing.drawn),
         moves=flow,
     )
 
 
-def _unique_names(stages: Sequence[Stage]) -> dict[tuple[int, str], str]:
+class _Tracing:
+    """The stages traced so far."""
+
+    def __init__(
+        self, stages: Sequence[Stage], *, maximize: bool, has_step: bool, is_matrix: bool, named: bool
+    ) -> None:
+        gradient = symbol("g", Level.ELEMENT)
+        self.gradient = -gradient if maximize else gradient
+        self.parameter = symbol("p", Level.ELEMENT)
+        self.learning_rate = symbol("lr", Level.STEP)
+        self.kept: list[Kept] = []
+        self.hypers: dict[str, tuple[int, str]] = {}
+        self.drawn: list[tuple[str, Scalar]] = []
+        self._stages = stages
+        self._labels = _labels(stages)
+        self._names = _unique_names(stages, self._labels)
+        self._has_step = has_step
+        self._is_matrix = is_matrix
+        self._named = named
+
+    def add(self, place: int, flow: Result) -> Result:
+        """Trace a stage on what the one before it has made."""
+        return self._trace(place, self._arguments(place, flow, None))
+
+    def add_behind(self, place: int, moved: Scalar) -> Scalar:
+        """Trace a stage that stands behind the step; gives the parameter's new value."""
+        match self._trace(place, self._arguments(place, None, moved)):
+            case Position(value):
+                return value
+            case _:
+                message = f"{self._where(place)}: stands behind the step, and must return the parameter, as Position"
+                raise FormulaError(message)
+
+    def _trace(self, place: int, arguments: dict[str, Scalar | bool]) -> Result:
+        stage, where = self._stages[place], self._where(place)
+        own = {local: name for (at, local), name in self._names.items() if at == place}
+        symbols = {local: symbol(own[local], Level.STEP) for local in stage.numbers}
+        watch = _watch_names(stage.rule, self.drawn) if self._named else contextlib.nullcontext()
+        with watch, reductions_named(self._labels[place]):
+            update = _call(stage.rule, arguments, symbols | stage.options, where)
+        result, after = _read_update(stage.rule, update, where)
+        states = [
+            Kept(
+                own[local], cast("Scalar", arguments[local]), new, own[s.start] if isinstance(s.start, str) else s.start
+            )
+            for (local, s), new in zip(stage.rule.states.items(), after, strict=True)
+        ]
+        for kept in states:
+            if not kept.before.level.within(kept.after.level):
+                has, gets = kept.level.value, kept.after.level.value
+                message = f"{where}: state `{kept.name}` has one value a {has}, its new value one a {gets}; reduce it"
+                raise FormulaError(message)
+        _refuse_idle_settings(stage, own, result, states, where)
+        self.kept += states
+        self.hypers |= {own[local]: (place, local) for local in stage.numbers}
+        return result
+
+    def _arguments(self, place: int, flow: Result | None, moved: Scalar | None) -> dict[str, Scalar | bool]:
+        given: dict[Slot, Scalar | bool | None] = {
+            DirectionSlot(): flow if isinstance(flow, Scalar) else None,
+            GradientSlot(): self.gradient,
+            ParameterSlot(): self.parameter,
+            MovedSlot(): moved,
+            StepSlot(): symbol("t", Level.STEP),
+            IsMatrixSlot(): self._is_matrix,
+            LearningRateSlot(): self.learning_rate if self._has_step else None,
+        }
+        arguments: dict[str, Scalar | bool] = {}
+        for local, slot in self._stages[place].rule.slots.items():
+            own = symbol(self._names[place, local], slot.level) if isinstance(slot, State) else given[slot]
+            if own is None:
+                raise ChainError(f"{self._where(place)}: {_REFUSALS[slot]}")
+            arguments[local] = own
+        return arguments
+
+    def _where(self, place: int) -> str:
+        return f"chain stage {place + 1}, {self._stages[place]!r}"
+
+
+def _labels(stages: Sequence[Stage]) -> list[str]:
+    """A name for every stage: its rule's, and numbered where one comes again."""
+    labels: list[str] = []
+    for stage in stages:
+        again = sum(label.split("_#")[0] == stage.rule.name for label in labels)
+        labels.append(f"{stage.rule.name}_#{again + 1}" if again else stage.rule.name)
+    return labels
+
+
+def _unique_names(stages: Sequence[Stage], labels: Sequence[str]) -> dict[tuple[int, str], str]:
     """A name for every state and hyper-parameter: its own, or with the rule's before it where two would be alike."""
     local_names = [
         (place, local) for place, stage in enumerate(stages) for local in (*stage.rule.states, *stage.values)
     ]
     count = Counter(local for _, local in local_names)
-    labels: list[str] = []
-    for stage in stages:
-        again = sum(label.split("_#")[0] == stage.rule.name for label in labels)
-        labels.append(f"{stage.rule.name}_#{again + 1}" if again else stage.rule.name)
-    return {
-        (place, local): local if count[local] == 1 and local not in RESERVED else f"{labels[place]}.{local}"
+    taken = {
+        (place, local)
         for place, local in local_names
+        if count[local] > 1
+        or local in RESERVED
+        or (local in stages[place].rule.states and re.fullmatch(r"[ckr]\d+", local))  # as plans name what they compute
     }
+    return {(at, local): f"{labels[at]}.{local}" if (at, local) in taken else local for at, local in local_names}
 
 
-def _argument(slot: Slot, name: str, flow: Result, parameter: Scalar, learning_rate: Scalar, where: str) -> Scalar:
-    match slot:
-        case DirectionSlot():
-            if isinstance(flow, Scalar):
-                return flow
-            message = (
-                f"{where}: takes a direction, but the stage before it has already made the move, learning rate "
-                "included; put this stage before that one"
-            )
-            raise ChainError(message)
-        case ParameterSlot():
-            return parameter
-        case StepSlot():
-            return symbol("t", Level.STEP)
-        case LearningRateSlot():
-            return learning_rate
-        case _:
-            return symbol(name, Level.ELEMENT)
-
-
-def _call(rule: Rule, slots: dict[str, Scalar], settings: dict[str, Any], where: str) -> Update:
+def _call(rule: Rule, slots: dict[str, Scalar | bool], settings: dict[str, Any], where: str) -> Update:
     try:
         return rule.formula(*slots.values(), **settings)
     except FormulaError as error:
@@ -163,7 +235,7 @@ def _call(rule: Rule, slots: dict[str, Scalar], settings: dict[str, Any], where:
     except (TypeError, AttributeError, ValueError) as error:
         message = (
             f"{where}: {error}; a formula may use + - * / ** abs() and comparisons, and the functions of "
-            "thalweg.formula (sqrt, exp, log, sign, maximum, minimum, where, equal)"
+            "thalweg.formula (sqrt, exp, log, sign, maximum, minimum, where, equal, total, mean, largest, norm, rms)"
         )
         raise FormulaError(message) from error
 

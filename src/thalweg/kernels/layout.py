@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def wanted_strides(parameter: Tensor) -> tuple[int, ...]:
-    """The strides for what belongs to a parameter: its own where it fills its memory, else those that come nearest."""
-    return torch.empty_like(parameter, device="meta").stride()
+def wanted_strides(parameter: Tensor, *, by_row: bool = False) -> tuple[int, ...]:
+    """The strides for what belongs to a parameter: its own where it fills its memory, else those that come nearest.
+
+    `by_row` wants rows in memory one after the other.
+    """
+    kept = torch.contiguous_format if by_row else torch.preserve_format
+    return torch.empty_like(parameter, device="meta", memory_format=kept).stride()
 
 
 def fits(tensor: Tensor, strides: tuple[int, ...]) -> bool:
@@ -29,8 +33,10 @@ def fits(tensor: Tensor, strides: tuple[int, ...]) -> bool:
     return own == strides or all(size == 1 or a == b for size, a, b in zip(tensor.shape, own, strides, strict=True))
 
 
-def laid_out(state: Tensor, parameter: Tensor) -> Tensor:
+def laid_out(state: Tensor, parameter: Tensor, *, by_row: bool = False) -> Tensor:
     """The state as it must lie for the parameter, of its dtype: itself, or a copy."""
-    if state.dtype == parameter.dtype and fits(state, wanted_strides(parameter)):
+    strides = wanted_strides(parameter, by_row=by_row)
+    if state.dtype == parameter.dtype and fits(state, strides):
         return state
-    return torch.empty_like(parameter, requires_grad=False).copy_(state)
+    made = torch.empty_strided(parameter.shape, strides, dtype=parameter.dtype, device=parameter.device)
+    return made.copy_(state)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from thalweg.formula.scalar import Level, Operation, Scalar, apply, constant, descend
+from thalweg.formula.scalar import REDUCTIONS, Level, Operation, Scalar, apply, constant, descend
 
 
 @dataclass
@@ -78,6 +78,9 @@ class Lowering:
         return shared[id(node)]
 
     def _leaf_or_operation(self, node: Scalar, *operands: Scalar) -> Scalar:
+        if node.operation in REDUCTIONS:
+            new = Scalar(node.operation, operands, node.level, name=node.name)
+            return self._nodes.setdefault((node.operation, node.level, *map(id, operands)), new)
         if operands:
             return self._make(node.operation, *operands)
         return self._nodes.setdefault((node.operation, node.name or node.value), node)

@@ -5,20 +5,21 @@ Both come from the traced graph, with the names that the formula's own code give
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sympy
 from sympy.printing.pretty.pretty import PrettyPrinter
 
-from thalweg.formula.slots import Displacement, Position
+from thalweg.formula.scalar import Scalar, descend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from thalweg.formula import Trace
-    from thalweg.formula.scalar import Operation, Scalar
+    from thalweg.formula.scalar import Operation
 
 _LETTERS = {
     "lr": "alpha",
@@ -27,7 +28,7 @@ _LETTERS = {
     "weight_decay": "lambda",
     "eta_plus": "eta^+",
     "eta_minus": "eta^-",
-    "mean": "gbar",
+    "mean": "g_bar",
 }
 """How papers write what the code has to spell out."""
 _PLAIN: Mapping[Operation, Callable[..., Any]] = {
@@ -53,6 +54,13 @@ _PLAIN: Mapping[Operation, Callable[..., Any]] = {
 }
 
 
+_REDUCTIONS = {"total": "sum", "mean": "mean", "largest": "max"}
+_ROOTS = {"total": "norm", "mean": "rms"}
+"""What the root of a sum, or of a mean, of squares is called."""
+
+Key: TypeAlias = int | str
+
+
 @dataclass(frozen=True)
 class Line:
     """One assignment of a formula."""
@@ -75,32 +83,118 @@ class Line:
         right: Any = printer._print(self.value)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # a box with a base line
         margin = " " * (_width(left) + 3)
         rows = enumerate(str(right).split("\n"))
-        return "\n".join((f"{left} ← " if row == right.baseline else margin) + part for row, part in rows)
+        return "\n".join(((f"{left} ← " if row == right.baseline else margin) + part).rstrip() for row, part in rows)
 
 
 def draw(traced: Trace) -> list[Line]:
-    """The lines of a chain traced `with_names`, in the order in which it computes them; the last is the parameter's."""
-    names: dict[int, str] = {}
-    for name, node in sorted(traced.steps_of_formula, key=lambda step: step[1].order):
-        if node.operation not in ("constant", "input"):
-            names.setdefault(id(node), name)
-    named = {id(node): node for _, node in traced.steps_of_formula if id(node) in names}
-    lines = [
-        Line(_symbol(names[key]), _convert(node, {k: v for k, v in names.items() if k != key}))
-        for key, node in sorted(named.items(), key=lambda item: item[1].order)
-    ]
-    parameter = _symbol("p")
-    match traced.moves:
-        case Displacement(value) if value.operation == "negative":
-            result = _PLAIN["subtract"](parameter, _convert(value.operands[0], names))
-        case Displacement(value):
-            result = sympy.Add(parameter, _convert(value, names), evaluate=False)
-        case Position(value):
-            result = _convert(value, names)
-        case direction:
-            move = sympy.Mul(_symbol("lr"), _convert(direction, names), evaluate=False)
-            result = sympy.Add(parameter, sympy.Mul(-1, move, evaluate=False), evaluate=False)
-    return [*lines, Line(parameter, result)]
+    """The lines of a chain traced `with_names`, as they can be carried out one after the other.
+
+    First what the formula computes, in its own order, then the parameter, and at last the states that take over a value
+    which has another name: v ← v_new.
+    """
+    return _Drawing(traced).lines()
+
+
+class _Drawing:
+    """The values of a traced chain, the letter that each is drawn with, and which value a letter stands for by now."""
+
+    def __init__(self, traced: Trace) -> None:
+        named: dict[int, tuple[str, Scalar]] = {}
+        for name, node in traced.steps_of_formula:
+            if node.operation not in ("constant", "input"):
+                named.setdefault(id(node), (name, node))
+        self._steps = sorted(named.values(), key=lambda step: step[1].order)
+        self._named = set(named)
+        self._results = [("p", traced.parameter)]
+        self._results += [(kept.name, kept.after) for kept in traced.states if kept.after is not kept.before]
+        self._letters: dict[Key, str] = {}
+        self._stands_for: dict[str, Key] = {}
+        changing = [name for name, _ in self._results]
+        roots = [node for _, node in (*self._steps, *self._results)]
+        inputs = [node.name for node in descend(*roots) if node.operation == "input"]
+        for name in (*changing, *inputs):
+            if name not in self._letters:
+                owner = name.rpartition(".")[0].rpartition("#")[2]
+                self._write(name, self._free(_letter(name), self._stands_for.values(), owner))
+        self._staying = {name for name in self._letters if name not in changing}
+
+    def lines(self) -> list[Line]:
+        """Every line."""
+        drawn: list[Line] = []
+        for place, (name, node) in enumerate(self._steps):
+            later = [*self._staying, *(key for _, after in self._results for key in self._needs(after))]
+            later += [key for _, after in self._steps[place + 1 :] for key in self._needs(after, itself=True)]
+            letter = self._letter_for(name, node)
+            if self._stands_for.get(letter) in later:  # it would be lost
+                letter = self._free("d" if name == "g" else letter, later)
+            drawn.append(Line(sympy.Symbol(letter), self._convert(node, itself=True)))
+            self._write(id(node), letter)
+        todo = [(self._letters[name], node) for name, node in self._results]
+        todo = [(letter, node) for letter, node in todo if self._stands_for[letter] != _key(node)]
+        while todo:
+            place = next((i for i in range(len(todo)) if not self._is_needed(i, todo)), None)
+            if place is None:  # each is needed by another: keep the first one's old value
+                letter, old = todo[0][0], self._stands_for[todo[0][0]]
+                self._write(old, self._free(f"{letter}_old", self._stands_for.values()))
+                drawn.append(Line(sympy.Symbol(self._letters[old]), sympy.Symbol(letter)))
+                place = 0
+            letter, node = todo.pop(place)
+            drawn.append(Line(sympy.Symbol(letter), self._convert(node)))
+            self._stands_for[letter] = _key(node)
+        return drawn
+
+    def _is_needed(self, place: int, todo: list[tuple[str, Scalar]]) -> bool:
+        """Whether what a result's letter stands for is still needed for another result."""
+        old = self._stands_for[todo[place][0]]
+        return any(old in self._needs(node) for i, (_, node) in enumerate(todo) if i != place)
+
+    def _letter_for(self, name: str, node: Scalar) -> str:
+        """The letter of a value that the formula calls so: its state's, if it is the new value of one."""
+        for result, after in self._results:
+            if after is node and result.rpartition(".")[2] == name:
+                return self._letters[result]
+        return _letter(name)
+
+    def _write(self, key: Key, letter: str) -> None:
+        self._letters[key] = letter
+        self._stands_for[letter] = key
+
+    def _free(self, letter: str, needed: Collection[Key], owner: str = "") -> str:
+        """The letter, with an index if what it stands for is still needed."""
+        indices = itertools.chain(filter(None, [owner]), itertools.count(2))
+        letters = itertools.chain([letter], (f"{letter}_{index}" for index in indices))
+        return next(name for name in letters if self._stands_for.get(name) not in needed)
+
+    def _needs(self, node: Scalar, *, itself: bool = False) -> set[Key]:
+        """The named values and inputs that a value is drawn with; `itself` draws a named value in full."""
+        found: set[Key] = set()
+        seen: set[int] = set()
+        todo = list(node.operands) if itself else [node]
+        while todo:
+            below = todo.pop()
+            if id(below) in self._named or below.operation == "input":
+                found.add(_key(below))
+            elif id(below) not in seen:
+                seen.add(id(below))
+                todo.extend(below.operands)
+        return found
+
+    def _convert(self, node: Scalar, *, itself: bool = False) -> Any:  # noqa: ANN401  # sympy's expressions
+        if node.operation == "constant":
+            return sympy.Integer(int(node.value)) if node.value == int(node.value) else sympy.Float(node.value)
+        if node.operation == "input" or (id(node) in self._named and not itself):
+            return sympy.Symbol(self._letters[_key(node)])
+        match node:
+            case Scalar("add", (a, Scalar("negative", (b,)) as minus)) if id(minus) not in self._named:
+                return _PLAIN["subtract"](self._convert(a), self._convert(b))
+            case Scalar("sqrt", (Scalar("total" | "mean", (Scalar("power", (x, Scalar(value=2))),)) as gathered,)) if (
+                id(gathered) not in self._named
+            ):
+                return _per(_ROOTS[gathered.operation], gathered, self._convert(x))
+            case Scalar("total" | "mean" | "largest", (x,)):
+                return _per(_REDUCTIONS[node.operation], node, self._convert(x))
+            case _:
+                return _PLAIN[node.operation](*map(self._convert, node.operands))
 
 
 def _words(expression: Any) -> set[Any]:  # noqa: ANN401  # sympy's expressions
@@ -119,17 +213,19 @@ def _width(text: str) -> int:
     return sum(not unicodedata.combining(character) for character in text)
 
 
-def _convert(node: Scalar, names: Mapping[int, str]) -> Any:  # noqa: ANN401  # sympy's expressions
-    if id(node) in names:
-        return _symbol(names[id(node)])
-    if node.operation == "constant":
-        return sympy.Integer(int(node.value)) if node.value == int(node.value) else sympy.Float(node.value)
-    if node.operation == "input":
-        return _symbol(node.name.rsplit(".", 1)[-1])
-    return _PLAIN[node.operation](*(_convert(operand, names) for operand in node.operands))
+def _key(node: Scalar) -> Key:
+    """What tells a value apart: an input's name, as it may have several nodes, or the node."""
+    return node.name if node.operation == "input" else id(node)
 
 
-def _symbol(name: str) -> Any:  # noqa: ANN401
-    """A symbol whose name sympy draws as papers do: `m_hat` with a hat, `beta1` with an index."""
-    letter = _LETTERS.get(name, name)
-    return sympy.Symbol(letter.removesuffix("_hat") + "hat" if letter.endswith("_hat") else letter)
+def _per(word: str, reduction: Scalar, gathered: Any) -> Any:  # noqa: ANN401  # sympy's expressions
+    return sympy.Function(f"{word}_{reduction.level.value}")(gathered)
+
+
+def _letter(name: str) -> str:
+    """How papers write a name, as sympy wants it spelled: `m_hat` with a hat, `beta1` with an index."""
+    last = name.rpartition(".")[2]
+    letter = _LETTERS.get(last, last)
+    for accent in ("hat", "bar"):
+        letter = letter.removesuffix(f"_{accent}") + accent if letter.endswith(f"_{accent}") else letter
+    return letter

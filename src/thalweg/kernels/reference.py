@@ -2,64 +2,73 @@
 
 from __future__ import annotations
 
+import math
 import typing
 from typing import TYPE_CHECKING
 
 import torch
 
-from thalweg.formula.scalar import Operation, descend
+from thalweg.formula.scalar import Level, descend
+from thalweg.kernels.geometry import as_stack, shape_of
+from thalweg.kernels.operations import OPERATIONS
 from thalweg.kernels.plan import Moved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import Tensor
 
-    from thalweg.kernels.plan import Plan
+    from thalweg.kernels.plan import Pass, Plan, Reduction
 
-_OPERATIONS: Mapping[Operation, Callable[..., Tensor]] = {
-    "add": torch.add,
-    "subtract": torch.sub,
-    "multiply": torch.mul,
-    "divide": torch.div,
-    "power": torch.pow,
-    "negative": torch.neg,
-    "absolute": torch.abs,
-    "sqrt": torch.sqrt,
-    "exp": torch.exp,
-    "log": torch.log,
-    "sign": torch.sign,
-    "maximum": torch.maximum,
-    "minimum": torch.minimum,
-    "less": torch.lt,
-    "less_equal": torch.le,
-    "equal": torch.eq,
-    "both": torch.logical_and,
-    "either": torch.logical_or,
-    "where": torch.where,
+_OVER: Mapping[Level, tuple[int, ...]] = {
+    Level.MODEL: (0, 1, 2),
+    Level.TENSOR: (0, 1, 2),
+    Level.MATRIX: (1, 2),
+    Level.ROW: (2,),
+    Level.COLUMN: (1,),
 }
+"""Which dimensions of a stack of matrices a reduction removes."""
 
 
-def compute(plan: Plan, arrays: Mapping[str, Tensor], constants: tuple[float, ...]) -> dict[str, Tensor]:
-    """The new value of every array that the plan writes; differentiable, and nothing is changed in place.
+def compute(
+    plan: Plan,
+    one: Pass,
+    arrays: Mapping[str, Tensor],
+    constants: Sequence[float | Tensor],
+    coarse: Mapping[str, Tensor] | None = None,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """One pass over one parameter: the new value of every array that it writes, and what it gathers.
 
-    `arrays` are the slots' tensors, all of one shape and dtype; half-precision ones are computed in float32.
+    `arrays` are the slots' tensors, all of one shape and dtype; half-precision ones are computed in float32. `coarse`
+    are the coarse values that the pass uses, of shapes that broadcast to the parameter's. What is gathered comes as a
+    vector of its level, in float64. Differentiable, and nothing is changed in place.
     """
+    coarse = coarse or {}
     precision = torch.promote_types(arrays["p"].dtype, torch.float32)
     device = arrays["p"].device
     values: dict[int, Tensor] = {}
-    for node in descend(*(value for _, value in plan.stores)):
+    for node in descend(*one.values):
         if node.operation == "constant":
             values[id(node)] = torch.tensor(node.value, dtype=precision, device=device)
-        elif node.operation == "input" and node.name in arrays:
-            values[id(node)] = arrays[node.name].to(precision)
-        elif node.operation == "input":
+        elif node.operation != "input":
+            values[id(node)] = OPERATIONS[node.operation](*(values[id(operand)] for operand in node.operands))
+        elif node.level is Level.STEP:
             place = int(node.name[1:])
             dtype = torch.bool if plan.constants[place].is_condition else precision
-            values[id(node)] = torch.tensor(constants[place], dtype=dtype, device=device)
+            values[id(node)] = torch.as_tensor(constants[place], dtype=dtype, device=device)
         else:
-            values[id(node)] = _OPERATIONS[node.operation](*(values[id(operand)] for operand in node.operands))
-    return {slot: values[id(value)].to(arrays[slot].dtype).expand_as(arrays[slot]) for slot, value in plan.stores}
+            value = arrays[node.name] if node.level is Level.ELEMENT else coarse[node.name]
+            values[id(node)] = value if value.dtype == torch.bool else value.to(precision)
+    shape = arrays["p"].shape
+    stored = {slot: values[id(v)].to(arrays[slot].dtype).expand_as(arrays[slot]) for slot, v in one.stores}
+    gathered = {r.name: _gather(r, values[id(r.operand)].expand(shape)) for r in one.reductions}
+    return stored, gathered
+
+
+def _gather(reduction: Reduction, values: Tensor) -> Tensor:
+    stack = values.double().reshape(as_stack(values.shape))
+    over = _OVER[reduction.level]
+    return (stack.sum(over) if reduction.value.operation == "total" else stack.amax(over)).reshape(-1)
 
 
 class ReferenceBinding:
@@ -71,16 +80,18 @@ class ReferenceBinding:
         parameters: Sequence[Tensor],
         states: Sequence[dict[str, Tensor]],
         *,
-        rows: int,
         guard: bool,
     ) -> None:
         self._plan = plan
         self._parameters = list(parameters)
         self._states = list(states)
         self._guard = guard
-        self._constants: list[tuple[float, ...]] = [()] * rows
+        self._constants: list[tuple[float, ...]] = [()]
         self._rows = [0] * len(parameters)
         self._shapes = [(parameter.shape, parameter.dtype) for parameter in parameters]
+        self._levels = {one.name: one.value.level for one in plan.coarse}
+        self._coarse: list[dict[str, Tensor]] = [{} for _ in parameters]
+        self._gathered: list[dict[str, Tensor]] = []
 
     def set_constants(self, row: int, values: Sequence[float]) -> None:
         """The constants of a row, in the plan's order."""
@@ -113,18 +124,37 @@ class ReferenceBinding:
     def count(self) -> None:
         """Nothing: torch's own operations tell autograd."""
 
+    def give(self, values: Mapping[str, Tensor]) -> None:
+        """Coarse values for the passes to come, as vectors of their level."""
+        shapes = [shape for shape, _ in self._shapes]
+        for name, vector in values.items():
+            own = [shape_of(self._levels[name], shape) for shape in shapes]
+            for place, part in enumerate(vector.split([math.prod(one) for one in own])):
+                self._coarse[place][name] = part.reshape(own[place])
+
     @torch.no_grad()
-    def run(self) -> int | None:
-        """Step every tensor; gives the place of the first with a gradient that is not finite, if it is to look."""
+    def run(self, place: int = -1) -> int | None:
+        """Run a pass on every tensor; gives the place of the first whose gradient is not finite, if it is to look.
+
+        A step of a single pass leaves such elements as they were.
+        """
+        one = self._plan.passes[place]
+        looks = self._guard and one is self._plan.passes[0]
         first: int | None = None
-        for place, parameter in enumerate(self._parameters):
-            arrays = {"p": parameter, "g": typing.cast("Tensor", parameter.grad), **self._states[place]}
-            new = compute(self._plan, arrays, self._constants[self._rows[place]])
-            if self._guard:
+        self._gathered = []
+        for at, parameter in enumerate(self._parameters):
+            arrays = {"p": parameter, "g": typing.cast("Tensor", parameter.grad), **self._states[at]}
+            new, gathered = compute(self._plan, one, arrays, self._constants[self._rows[at]], self._coarse[at])
+            self._gathered.append(gathered)
+            if looks:
                 good = torch.isfinite(arrays["g"])
                 if first is None and not bool(good.all()):
-                    first = place
+                    first = at
                 new = {slot: torch.where(good, value, arrays[slot]) for slot, value in new.items()}
             for slot, value in new.items():
                 arrays[slot].copy_(value)
         return first
+
+    def gathered(self, place: int = -1) -> dict[str, Tensor]:  # noqa: ARG002  # the last one run
+        """What the last pass gathered, as vectors of its level; for the model, one value for each tensor."""
+        return {name: torch.cat([one[name] for one in self._gathered]) for name in self._gathered[0]}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from thalweg.errors import CheckpointError
+from thalweg.formula import Level
+from thalweg.kernels.geometry import shape_of
 from thalweg.optimizer.dialect import PLUMBING
 from thalweg.optimizer.reading import Reading
 
@@ -45,10 +47,12 @@ def check_fits(state_dict: Mapping[str, Any], groups: Sequence[dict[str, Any]], 
             )
             raise CheckpointError(message)
         _check_settings(saved, group)
-        expected = _expected_states(saved, group, dialect)
+        settings = {**group, **{name: value for name, value in saved.items() if name not in ("params", "chain")}}
+        reading = Reading(settings, dialect)
         for key, parameter in zip(saved["params"], group["params"], strict=True):
             if key in state_dict["state"]:
-                copied[key] = _check_state(state_dict["state"][key], parameter, expected, dialect.optional_states, key)
+                shapes = expected_shapes(reading, parameter, dialect)
+                copied[key] = _check_state(state_dict["state"][key], shapes, dialect, key)
     return {**state_dict, "state": copied}
 
 
@@ -70,18 +74,21 @@ def _check_settings(saved: Mapping[str, Any], group: Mapping[str, Any]) -> None:
         raise CheckpointError(message)
 
 
-def _expected_states(saved: Mapping[str, Any], group: Mapping[str, Any], dialect: Dialect) -> set[str]:
-    """What a parameter's state must hold, by the settings that are loaded with it."""
-    settings = {**group, **{name: value for name, value in saved.items() if name not in ("params", "chain")}}
-    states = {kept.name for kept in Reading(settings, dialect).plan.states}
-    names = {dialect.state_names.get(name, name) for name in states}
-    return names | ({"step"} if dialect.keeps_step else set())
+def expected_shapes(reading: Reading, parameter: torch.Tensor, dialect: Dialect) -> dict[str, tuple[int, ...]]:
+    """What a parameter's state holds by a group's settings, the step count aside: names in `state_dict`, and shapes."""
+    return {
+        dialect.state_names.get(kept.name, kept.name): shape_of(kept.level, parameter.shape)
+        for kept in reading.formula_of(parameter).plan.states
+        if kept.level is not Level.MODEL
+    }
 
 
 def _check_state(
-    state: Mapping[str, Any], parameter: torch.Tensor, expected: set[str], optional: frozenset[str], key: object
+    state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], dialect: Dialect, key: object
 ) -> dict[str, Any]:
     """A copy of a parameter's state; what some settings of the same optimizer keep may be there or not."""
+    optional = dialect.optional_states
+    expected = {*shapes, "step"} if dialect.keeps_step else set(shapes)
     if not isinstance(state, dict):
         message = f"the state of parameter {key} is {state!r}, and no dictionary"
         raise CheckpointError(message)
@@ -102,10 +109,10 @@ def _check_state(
             kind = f"a {value.layout} tensor of {value.dtype}" if isinstance(value, torch.Tensor) else repr(value)
             message = f"the state `{name}` of parameter {key} is {kind}, and no dense tensor of real numbers"
             raise CheckpointError(message)
-        if value.shape != parameter.shape:
+        if name in shapes and value.shape != shapes[name]:
             message = (
-                f"the state `{name}` of parameter {key} has shape {tuple(value.shape)}, and the parameter "
-                f"{tuple(parameter.shape)}: it is another model's"
+                f"the state `{name}` of parameter {key} has shape {tuple(value.shape)}, and it must have "
+                f"{shapes[name]}: it is another model's"
             )
             raise CheckpointError(message)
     return {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in filled.items()}

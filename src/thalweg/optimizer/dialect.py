@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from thalweg.chain import Chain
 from thalweg.errors import ChainError, HyperparameterError, did_you_mean
+from thalweg.formula import Level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,18 +64,19 @@ class ChainDialect:
         if not isinstance(chain, Chain):
             message = f"a parameter group's `chain` is {chain!r}; write `chain(…)`"
             raise ChainError(message)
-        traced = chain.trace()
-        numbers = chain.numbers(traced)
+        traces = chain.traces()
+        numbers = chain.numbers(*traces)
+        of_model = {kept.name for traced in traces for kept in traced.states if kept.level is Level.MODEL}
         for name in group:
-            if name not in numbers and name not in PLUMBING:
+            if name not in numbers and name not in PLUMBING and name not in of_model:
                 message = (
                     f"a parameter group sets `{name}`, which {chain!r} does not have; {did_you_mean(name, numbers)}"
                 )
                 raise HyperparameterError(message)
         group.setdefault("maximize", False)
         group.setdefault("steps", 0)
-        group["chain"] = chain = chain.replace(traced, {name: group[name] for name in numbers if name in group})
-        for name, value in chain.numbers(traced).items():
+        group["chain"] = chain = chain.replace({name: group[name] for name in numbers if name in group}, *traces)
+        for name, value in chain.numbers(*traces).items():
             group[name] = value(0) if callable(value) else value
 
     def mend(self, group: dict[str, Any]) -> None:
@@ -83,16 +85,16 @@ class ChainDialect:
     def read(self, group: Mapping[str, Any]) -> Chain:
         """The group's chain with the group's numbers; what a schedule drives stays a schedule's."""
         chain: Chain = group["chain"]
-        traced = chain.trace()
-        numbers = chain.numbers(traced)
+        traces = chain.traces()
+        numbers = chain.numbers(*traces)
         for name in numbers:
             if name not in group:
                 message = f"a parameter group lacks `{name}`, which its {chain!r} needs; for another chain, add a group"
                 raise ChainError(message)
         given: dict[str, Value] = {name: group[name] for name in numbers}
-        return chain.replace(traced, {n: v for n, v in given.items() if not callable(numbers[n]) or callable(v)})
+        return chain.replace({n: v for n, v in given.items() if not callable(numbers[n]) or callable(v)}, *traces)
 
 
 def schedules(chain: Chain) -> dict[str, Schedule]:
     """The numbers of a chain that change over time, by name."""
-    return {name: value for name, value in chain.numbers(chain.trace()).items() if callable(value)}
+    return {name: value for name, value in chain.numbers(*chain.traces()).items() if callable(value)}

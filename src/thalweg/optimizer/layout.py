@@ -10,12 +10,17 @@ import torch
 
 from thalweg.errors import BackendError, ParameterError
 from thalweg.kernels import CHECK, Plan
+from thalweg.kernels.coarse import Between
+from thalweg.kernels.geometry import Geometry
 from thalweg.optimizer.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor
+
+    from thalweg.optimizer.coarse_states import CoarseStates
+    from thalweg.optimizer.reading import Formula
 
 Backend: TypeAlias = Literal["auto", "numba", "reference"]
 
@@ -43,8 +48,16 @@ class Binding(Protocol):
         """Tell autograd that the parameters have changed."""
         ...
 
-    def run(self) -> int | None:
-        """Step; the place of the first tensor with a gradient that is not finite."""
+    def run(self, place: int = -1) -> int | None:
+        """Run a pass; the place of the first tensor with a gradient that is not finite."""
+        ...
+
+    def gathered(self, place: int = -1) -> dict[str, Tensor]:
+        """What a pass has gathered, as vectors of its level; for the model, one value for each tensor."""
+        ...
+
+    def give(self, values: Mapping[str, Tensor]) -> None:
+        """Coarse values for the passes to come."""
         ...
 
 
@@ -57,6 +70,11 @@ class Member:
     """Among all parameters of the optimizer."""
     reading: Reading
     label: str
+
+    @property
+    def formula(self) -> Formula:
+        """What the group's chain does to this parameter."""
+        return self.reading.formula_of(self.parameter)
 
     @property
     def name(self) -> str:
@@ -72,6 +90,11 @@ class Launch:
     members: list[Member]
     binding: Binding
     check: Binding | None
+    coarse_states: CoarseStates
+    _geometry: Geometry | None = None
+    _between: Between | None = None
+    _constants: list[tuple[float, ...]] = field(default_factory=list[tuple[float, ...]])
+    _places: list[int] = field(default_factory=list[int])
     _rows: list[tuple[Reading, int]] = field(default_factory=list[tuple[Reading, int]])
     _since: int = 0
     _fresh: bool = False
@@ -88,6 +111,8 @@ class Launch:
                 rows[key] = len(rows)
                 self._rows.append((member.reading, done))
             places.append(rows[key])
+        self._places = places
+        self._constants = [()] * len(rows)
         self.binding.set_rows(np.array(places, dtype=np.int64), len(rows))
         self._since = 0
         self._fresh = True
@@ -111,10 +136,38 @@ class Launch:
         """Let the gradients go, where no `run` follows."""
         self.binding.release()
 
-    def run(self) -> Member | None:
-        """Step all members; gives the first with a gradient that is not finite."""
-        place = self.binding.run()
-        return None if place is None else self.members[place]
+    def begin(self, model_size: float) -> None:
+        """Compute the coarse values that need no pass, before the first one."""
+        if self._geometry is None:
+            self._geometry = Geometry([member.parameter.shape for member in self.members])
+        constants = torch.tensor(self._constants, dtype=torch.float64)[self._places]
+        states = self.coarse_states.read(self.members, self.plan.coarse_states)
+        self._between = Between(self.plan, self._geometry, constants, states, model_size)
+        self.settle(0, {})
+
+    def settle(self, passes: int, gathered: Mapping[str, Tensor]) -> None:
+        """Compute the coarse values that can be after so many passes, the last of which has gathered these."""
+        if self._between is not None:
+            self.binding.give(self._between.after(passes, gathered))
+
+    def keep(self, gathered: Mapping[str, Tensor]) -> None:
+        """Keep the new values of coarse states, after the last pass, which has gathered these."""
+        if self._between is None:
+            return
+        new = self._between.updates(gathered)
+        for kept in self.plan.coarse_states:
+            if kept.name in new:
+                self.coarse_states.write(self.members, kept, new[kept.name])
+        self._between = None
+
+    def gathered(self, place: int) -> dict[str, Tensor]:
+        """What a pass has gathered."""
+        return self.binding.gathered(place)
+
+    def run(self, place: int) -> Member | None:
+        """Run a pass on all members; gives the first with a gradient that is not finite."""
+        found = self.binding.run(place)
+        return None if found is None else self.members[found]
 
     def advance(self) -> None:
         """Compute the constants of the next step; `count` says that it has been made."""
@@ -125,13 +178,15 @@ class Launch:
                 continue  # the constants are those of the step before
             numbers = reading.numbers
             values = [done + self._since + 1 if name == "t" else numbers[name] for name in inputs]
-            self.binding.set_constants(row, self.plan.compute_constants(*values))
+            self._constants[row] = self.plan.compute_constants(*values)
+            self.binding.set_constants(row, self._constants[row])
         self._fresh = False
 
 
 def build_launches(
     members: Sequence[Member],
     states: Mapping[Tensor, Mapping[str, Tensor]],
+    coarse_states: CoarseStates,
     *,
     backend: Backend,
     nonfinite: Literal["raise", "skip", "propagate"],
@@ -144,20 +199,22 @@ def build_launches(
     sorted_out: dict[tuple[Any, ...], list[Member]] = {}
     for member in members:
         parameter = member.parameter
-        key = (member.reading.structure, parameter.dtype, parameter.device)
+        key = (member.formula.structure, parameter.dtype, parameter.device)
         sorted_out.setdefault(key, []).append(member)
     launches: list[Launch] = []
     for group in sorted_out.values():
-        plan = group[0].reading.plan
+        plan = group[0].formula.plan
         parameters = [member.parameter for member in group]
         bind = _binder(backend, parameters[0])
-        own = [{kept.name: states[p][kept.name] for kept in plan.states} for p in parameters]
+        own = [{slot: states[p][slot] for slot in plan.slots[2:]} for p in parameters]
+        looks_first = len(plan.passes) > 1  # before anything is moved
         launches.append(
             Launch(
                 plan,
                 group,
-                bind(plan, parameters, own, rows=1, guard=nonfinite == "raise"),
-                bind(CHECK, parameters, own, rows=1, guard=True) if nonfinite == "skip" else None,
+                bind(plan, parameters, own, guard=nonfinite == "raise" or (nonfinite == "skip" and looks_first)),
+                bind(CHECK, parameters, own, guard=True) if nonfinite == "skip" and not looks_first else None,
+                coarse_states,
             )
         )
     return launches

@@ -124,7 +124,8 @@ class Optimizer(torch.optim.Optimizer):
         Raises `CheckpointError`, and changes nothing, if it is of another rule or of parameters of another shape.
         """
         chains = [group.get("chain") for group in self.param_groups]
-        super().load_state_dict(check_fits(state_dict, self.param_groups, self._dialect))
+        checked = check_fits(state_dict, self.param_groups, self._dialect)
+        super().load_state_dict(checked)
         for group, chain in zip(self.param_groups, chains, strict=True):
             if chain is not None:
                 group["chain"] = chain

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from thalweg.chain import LEARNING_RATE
 from thalweg.errors import ChainError
+from thalweg.formula import Level
 from thalweg.kernels import Plan, plan
-from thalweg.optimizer.dialect import schedules
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -19,7 +20,19 @@ if TYPE_CHECKING:
     from thalweg.optimizer.dialect import Dialect
 
 _UNWATCHED = ("params", "param_names", "steps")
-_plans: dict[Hashable, tuple[Trace, Plan]] = {}
+
+
+@dataclass(frozen=True)
+class Formula:
+    """What a chain does to a parameter."""
+
+    structure: Hashable
+    """Equal for chains that differ in numbers alone."""
+    trace: Trace
+    plan: Plan
+
+
+_formulas: dict[Hashable, Formula] = {}
 
 
 class Reading:
@@ -38,6 +51,10 @@ class Reading:
         self._dialect = dialect
         self._written: dict[str, float] = {}
         self._read()
+
+    def formula_of(self, parameter: torch.Tensor) -> Formula:
+        """What the chain does to one of the group's parameters."""
+        return self._formulas[parameter.dim() >= 2]
 
     def refresh(self) -> bool:
         """Read what has changed since the last time; whether the formula itself has changed."""
@@ -78,9 +95,10 @@ class Reading:
         chain = self._dialect.read(group)
         maximize = bool(group.get("maximize", False))
         self.structure = (chain.structure, maximize)
-        self.trace, self.plan = _plan_of(chain, maximize=maximize, structure=self.structure)
-        numbers = chain.numbers(self.trace)
-        self.schedules = schedules(chain)
+        self._formulas = [_formula(chain, maximize=maximize, is_matrix=is_matrix) for is_matrix in (False, True)]
+        traces = [formula.trace for formula in self._formulas]
+        numbers = {name: value for traced in traces for name, value in chain.numbers(traced).items()}
+        self.schedules = {name: value for name, value in numbers.items() if callable(value)}
         self._written = {n: v for n, v in self._written.items() if n in self.schedules and not callable(group[n])}
         for name in self.schedules:
             if callable(group[name]):  # somebody has put a schedule where a number was
@@ -88,8 +106,12 @@ class Reading:
                 group[name] = self.schedules[name](group["steps"])
         done = group.get("steps", 0)
         self.numbers |= {name: float(v(done) if callable(v) else v) for name, v in numbers.items()}
-        self._hyperparameters = _hyperparameters(chain, self.trace)
-        self._watched = [name for name in group if name not in _UNWATCHED and name not in self.schedules]
+        self._hyperparameters = {n: h for traced in traces for n, h in _hyperparameters(chain, traced).items()}
+        of_model = {kept for traced in traces for kept in traced.states if kept.level is Level.MODEL}
+        for kept in of_model:
+            group.setdefault(kept.name, self.numbers[kept.start] if isinstance(kept.start, str) else kept.start)
+        unwatched = {*_UNWATCHED, *self.schedules, *(kept.name for kept in of_model)}
+        self._watched = [name for name in group if name not in unwatched]
         self._seen = [list(v) if isinstance(v := group[name], list) else v for name in self._watched]
         self._size = len(group)
         self._has_tensors = any(_holds_tensor(value) for value in self._seen)
@@ -97,8 +119,9 @@ class Reading:
 
 
 def _hyperparameters(chain: Chain, traced: Trace) -> dict[str, Hyperparameter]:
+    stages = (*chain.stages, *chain.behind)
     named = traced.hyperparameters.items()
-    rules = {name: chain.stages[place].rule.hyperparameters[local] for name, (place, local) in named}
+    rules = {name: stages[place].rule.hyperparameters[local] for name, (place, local) in named}
     return {"lr": LEARNING_RATE, **rules}
 
 
@@ -108,8 +131,9 @@ def _holds_tensor(value: Any) -> bool:  # noqa: ANN401  # an entry of a group ma
     )
 
 
-def _plan_of(chain: Chain, *, maximize: bool, structure: Hashable) -> tuple[Trace, Plan]:
-    if structure not in _plans:
-        traced = chain.trace(maximize=maximize)
-        _plans[structure] = (traced, plan(traced))
-    return _plans[structure]
+def _formula(chain: Chain, *, maximize: bool, is_matrix: bool) -> Formula:
+    structure = (chain.structure, maximize, is_matrix and chain.depends_on_shape)
+    if structure not in _formulas:
+        traced = chain.trace(maximize=maximize, is_matrix=is_matrix)
+        _formulas[structure] = Formula(structure, traced, plan(traced))
+    return _formulas[structure]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
 
 from thalweg.errors import GradientError, NonFiniteGradientError, ParameterError
+from thalweg.formula import Level
 from thalweg.formula.slots import ParameterSlot
 from thalweg.kernels import Moved
+from thalweg.kernels.geometry import shape_of
 from thalweg.kernels.layout import laid_out
+from thalweg.optimizer.coarse_states import CoarseStates
 from thalweg.optimizer.layout import Backend, Launch, Member, build_launches
 from thalweg.optimizer.reading import Reading
+from thalweg.optimizer.rounds import Rounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,6 +40,7 @@ class Layout:
     """The launches for one choice of parameters that have a gradient."""
 
     launches: list[Launch]
+    rounds: Rounds
     moving: list[Tensor]
     places: np.ndarray[Any, Any] | slice
     idle: list[Tensor]
@@ -70,6 +75,7 @@ class Stepper:
             if state.get(member.parameter):
                 self._take_over(member)
         self._expected = self._done.copy()
+        self._coarse = CoarseStates(self._members)
         self._layouts: dict[tuple[bool, ...], Layout] = {}
         self._layout: Layout | None = None
         state.note.changed = False
@@ -95,13 +101,21 @@ class Stepper:
         for reading in self._readings:
             reading.follow_schedules()  # a user's code, which may do anything: before the gradients are looked for
         layout = self._find()
-        if self._nonfinite == "skip" and any(launch.finds_nonfinite() for launch in layout.launches):
-            for launch in layout.launches:
-                launch.release()
-            return False
         for launch in layout.launches:
             launch.advance()
-        found = [launch.run() for launch in layout.launches]
+        looked = self._nonfinite == "skip" and any(launch.finds_nonfinite() for launch in layout.launches)
+        stopped_by = None if looked else layout.rounds.gather()
+        if looked or stopped_by is not None:
+            for launch in layout.launches:
+                launch.release()
+            if stopped_by is not None and self._nonfinite == "raise":
+                message = (
+                    f"the gradient of {stopped_by.name} has a NaN or an infinity, and the step needs a sum over it; "
+                    "nothing has moved (pass nonfinite='skip' to leave out such steps, 'propagate' to do as torch does)"
+                )
+                raise NonFiniteGradientError(message)
+            return False
+        bad = layout.rounds.move()
         for launch in layout.launches:
             launch.count()
         self._done[layout.places] += 1
@@ -109,7 +123,6 @@ class Stepper:
         for reading in self._readings:
             reading.changed = False
             reading.count()
-        bad = [member for member in found if member is not None]
         if bad:
             first = min(bad, key=lambda member: member.place)
             message = (
@@ -157,8 +170,10 @@ class Stepper:
         _explain(with_gradient)
         states = {member.parameter: self._states(member) for member in with_gradient}
         self._state.note.changed = False
+        launches = build_launches(moving, states, self._coarse, backend=self._backend, nonfinite=self._nonfinite)
         return Layout(
-            launches=build_launches(moving, states, backend=self._backend, nonfinite=self._nonfinite),
+            launches=launches,
+            rounds=Rounds(launches),
             moving=[member.parameter for member in moving],
             places=slice(None) if all(mask) else np.array([m.place for m in with_gradient], dtype=int),
             idle=[m.parameter for m, has in zip(self._members, mask, strict=True) if not has],
@@ -171,20 +186,27 @@ class Stepper:
         if self._dialect.keeps_step:
             entries["step"] = self._steps[member.place]
         states: dict[str, Tensor] = {}
-        for kept in member.reading.plan.states:
+        plan = member.formula.plan
+        for kept in plan.states:
+            if kept.level is Level.MODEL:
+                continue  # it stands in the group
             name = self._dialect.state_names.get(kept.name, kept.name)
             value = entries.get(name)
-            if value is None:
-                value = _begin(kept.start, member)
-                if not self._dialect.keeps_step:  # as torch's SGD, which knows its first step by the missing buffer
-                    self._done[member.place] = self._expected[member.place] = 0
-            elif value.shape != parameter.shape:
+            if value is None and not self._dialect.keeps_step:
+                # as torch's SGD, which knows its first step by the missing buffer
+                self._done[member.place] = self._expected[member.place] = 0
+            wanted = shape_of(kept.level, parameter.shape)
+            if value is not None and value.shape != wanted:
                 message = (
                     f"{member.name} has now the shape {tuple(parameter.shape)}, and its state `{name}` "
                     f"{tuple(value.shape)}; remove it from `optimizer.state` to begin anew"
                 )
                 raise ParameterError(message)
-            entries[name] = states[kept.name] = laid_out(value, parameter)
+            if kept.level is not Level.ELEMENT:
+                entries[name] = self._coarse.take(member, kept, value, _number(kept.start, member))
+            else:
+                begun = _begin(kept.start, member) if value is None else value
+                entries[name] = states[kept.name] = laid_out(begun, parameter, by_row=plan.is_by_row)
         return states
 
     def _take_over(self, member: Member) -> None:
@@ -214,8 +236,12 @@ def _begin(start: Start, member: Member) -> Tensor:
     """A state as it is before the first step."""
     if isinstance(start, ParameterSlot):
         return member.parameter.detach().clone()
-    number = member.reading.numbers[start] if isinstance(start, str) else start
-    return torch.full_like(member.parameter, number, requires_grad=False)
+    return torch.full_like(member.parameter, _number(start, member), requires_grad=False)
+
+
+def _number(start: Start, member: Member) -> float:
+    """The number that a state starts at."""
+    return member.reading.numbers[start] if isinstance(start, str) else float(cast("float", start))
 
 
 def _identities(groups: Sequence[dict[str, Any]]) -> list[list[int]]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 import torch
 
 import thalweg as tw
 from descents import descend, parameters
 from thalweg.kernels.numba import Block, launch
-from thalweg.kernels.numba.launch import JOB, PIECE
+from thalweg.kernels.numba.pieces import PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,21 +60,6 @@ def test_every_dtype_and_every_structure_is_a_launch_of_its_own(launches: list[B
     ]
     descend(tw.Optimizer(groups, ADAM), 1)
     assert len(launches) == 3
-
-
-@pytest.mark.parametrize(
-    "sizes", [[], [1], [JOB - 1, 1, 1], [PIECE, PIECE + 1, 3 * PIECE - 1], [5] * 10_000, [0, 7, 0]]
-)
-def test_the_pieces_cover_every_element_once_and_jobs_every_piece(sizes: list[int]) -> None:
-    pieces, jobs = launch._divide(sizes)
-    covered = [np.zeros(size, dtype=int) for size in sizes]
-    for tensor, start, stop in pieces:
-        assert 0 < stop - start <= PIECE
-        covered[tensor][start:stop] += 1
-    assert all((count == 1).all() for count in covered)
-    assert jobs[0] == 0
-    assert jobs[-1] == len(pieces)
-    assert (np.diff(jobs) > 0).all()
 
 
 @pytest.fixture

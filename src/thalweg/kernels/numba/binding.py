@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from thalweg.kernels.geometry import as_stack
 from thalweg.kernels.layout import fits, wanted_strides
 from thalweg.kernels.numba.compile import compile_kernel
 from thalweg.kernels.numba.emit import emit
-from thalweg.kernels.numba.launch import Block, Words
+from thalweg.kernels.numba.gathering import Gathering
+from thalweg.kernels.numba.launch import Block
+from thalweg.kernels.numba.pieces import bands, stretches
 from thalweg.kernels.numba.scan import Scan, can_scan
 from thalweg.kernels.plan import Moved, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
+
+    from thalweg.kernels.numba.pieces import Words
 
 _GRADIENT = attrgetter("grad")
 _ADDRESS = torch.Tensor.data_ptr
@@ -34,31 +39,38 @@ LARGEST_SCANNED = 2**20
 
 
 class NumbaBinding:
-    """One launch: a plan, the parameters that it steps, their states, and a row of constants for each.
+    """One plan, the parameters that it steps, their states, and a row of constants for each.
 
-    `states[i]` holds the tensors of `plan.states` for `parameters[i]`, of its shape and dtype and laid out as
+    `states[i]` holds the tensors of `plan.slots` for `parameters[i]`, of its shape and dtype and laid out as
     `thalweg.kernels.layout` wants them.
     """
 
     def __init__(
-        self, plan: Plan, parameters: Sequence[Tensor], states: Sequence[dict[str, Tensor]], *, rows: int, guard: bool
+        self, plan: Plan, parameters: Sequence[Tensor], states: Sequence[dict[str, Tensor]], *, guard: bool
     ) -> None:
         self._parameters = list(parameters)
         self._states = list(states)
+        self._plan = plan
         dtype = parameters[0].dtype
-        self._kernel = compile_kernel(emit(plan, str(dtype).removeprefix("torch."), guard=guard))
+        name = str(dtype).removeprefix("torch.")
+        self._kernels = [compile_kernel(emit(plan, name, guard=guard, place=at)) for at in range(len(plan.passes))]
         precision = np.float64 if dtype == torch.float64 else np.float32
         sizes = [parameter.numel() for parameter in parameters]
-        self._block = Block(sizes, len(plan.slots), rows, len(plan.constants), precision)
+        shapes = [parameter.shape for parameter in parameters]
+        pieces = bands(list(map(as_stack, shapes)), few=plan.sums_columns) if plan.is_by_row else stretches(sizes)
+        self._block = Block(len(parameters), len(plan.slots), len(plan.constants), precision, pieces)
+        self._gathering = Gathering(plan, shapes, pieces, precision) if plan.levels else None
+        if self._gathering is not None:
+            self._block.set_words(self._gathering.words())
         for place, state in enumerate(states):
-            for column, kept in enumerate(plan.states, start=2):
-                self._block.addresses[place, column] = state[kept.name].data_ptr()
+            for column, slot in enumerate(plan.slots[2:], start=2):
+                self._block.addresses[place, column] = state[slot].data_ptr()
         self._bound = [(p.shape, p.dtype, p.stride()) for p in parameters]
-        self._strides = [wanted_strides(parameter) for parameter in parameters]
+        self._strides = [wanted_strides(parameter, by_row=plan.is_by_row) for parameter in parameters]
         self._copies = {
-            place: torch.empty_like(parameter, requires_grad=False)
-            for place, parameter in enumerate(parameters)
-            if not fits(parameter, self._strides[place])
+            place: torch.empty_strided(p.shape, self._strides[place], dtype=dtype)
+            for place, p in enumerate(parameters)
+            if not fits(p, self._strides[place])
         }
         self._gradient_copies: dict[int, Tensor] = {}
         self._addresses: Words | None = None
@@ -67,7 +79,7 @@ class NumbaBinding:
         self._scan: Scan | None = None
         self._looked = 0
         plain = all(type(p) in (torch.Tensor, torch.nn.Parameter) and p.is_contiguous() for p in parameters)
-        self._may_scan = plain and not self._copies and sum(sizes) <= LARGEST_SCANNED
+        self._may_scan = plain and not self._copies and sum(sizes) <= LARGEST_SCANNED and len(plan.passes) == 1
 
     def set_constants(self, row: int, values: Sequence[float]) -> None:
         """The constants of a row, in the plan's order."""
@@ -113,22 +125,36 @@ class NumbaBinding:
         """Let go of the gradients that `find` holds, where no `run` follows."""
         self._held = []
 
-    def run(self) -> int | None:
-        """Step every tensor; gives the place of the first with a gradient that is not finite, if the kernel looks."""
-        for place, copy in self._copies.items():
-            copy.copy_(self._parameters[place].detach())
+    def give(self, values: Mapping[str, Tensor]) -> None:
+        """Coarse values for the passes to come, as vectors of their level."""
+        if self._gathering is not None:
+            self._gathering.give(values)
+
+    def run(self, place: int = -1) -> int | None:
+        """Run a pass; gives the place of the first tensor with a gradient that is not finite, if the kernel looks."""
+        last = len(self._kernels) - 1
+        at = last if place < 0 else place
+        kernel = self._kernels[at]
+        if at == 0:
+            for tensor, copy in self._copies.items():
+                copy.copy_(self._parameters[tensor].detach())
         if self._scan is not None:
-            found, first = self._block.run_with(self._scan.run, self._kernel)
+            found, first = self._block.run_with(self._scan.run, kernel)
             self.release()
             if found:
                 return first
             self._scan, self._looked = None, 0  # somebody has changed something since `find`
             self.find()
-        first = self._block.run(self._kernel)
-        self.release()
-        for place, copy in self._copies.items():
-            self._parameters[place].detach().copy_(copy)
+        first = self._block.run(kernel)
+        if at == last:
+            self.release()
+            for tensor, copy in self._copies.items():
+                self._parameters[tensor].detach().copy_(copy)
         return first
+
+    def gathered(self, place: int = -1) -> dict[str, Tensor]:
+        """What a pass has gathered, as vectors of its level; for the model, one value for each tensor."""
+        return self._gathering.gathered(self._plan.passes[place]) if self._gathering is not None else {}
 
     def count(self) -> None:
         """Tell autograd that the parameters have changed."""
@@ -151,7 +177,8 @@ class NumbaBinding:
                 continue
             plain = False
             if place not in self._gradient_copies:
-                self._gradient_copies[place] = torch.empty_like(parameter, requires_grad=False)
+                own = torch.empty_strided(parameter.shape, self._strides[place], dtype=parameter.dtype)
+                self._gradient_copies[place] = own
             addresses[place] = self._gradient_copies[place].copy_(gradient.detach()).data_ptr()
         self._is_as_before = _guard([*self._parameters, *gradients]) if plain else None
 

@@ -126,6 +126,69 @@ def call_with_threads(_context: Any, _launch: Any, _function: Any, _block: Any, 
     return types.void(types.int64, types.int64, types.int64, types.int64), generate
 
 
+@intrinsic
+def gather_total(_context: Any, _total: Any, value: Any) -> Any:
+    """The total with one value more. The order of the sum is LLVM's to choose, so that the loop is vectorised."""
+
+    def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, arguments: list[Any]) -> Any:
+        return builder.fadd(arguments[0], _as_double(builder, arguments[1]), flags=("reassoc",))  # pyright: ignore[reportCallIssue]
+
+    return types.float64(types.float64, value), generate
+
+
+@intrinsic
+def nothing_larger(_context: Any) -> Any:
+    """What `gather_largest` begins with."""
+
+    def generate(_target: Any, _builder: ir.IRBuilder, _signature: Any, _arguments: list[Any]) -> Any:
+        return _I64(-(2**63))
+
+    return types.int64(), generate
+
+
+@intrinsic
+def gather_largest(_context: Any, _largest: Any, value: Any) -> Any:
+    """The largest of the values so far and one more, as integers in the order of the numbers; NaN is the largest."""
+
+    def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, arguments: list[Any]) -> Any:
+        number = _as_double(builder, arguments[1])
+        key = _mirror(builder, builder.bitcast(number, _I64))
+        key = builder.select(builder.fcmp_unordered("uno", number, number), _I64(2**63 - 1), key)
+        return builder.select(builder.icmp_signed(">", key, arguments[0]), key, arguments[0])
+
+    return types.int64(types.int64, value), generate
+
+
+@intrinsic
+def largest_value(_context: Any, _largest: Any) -> Any:
+    """The number that `gather_largest` has found."""
+
+    def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, arguments: list[Any]) -> Any:
+        return builder.bitcast(_mirror(builder, arguments[0]), _F64)
+
+    return types.float64(types.int64), generate
+
+
+@intrinsic
+def larger(_context: Any, _number: Any, other: Any) -> Any:
+    """The larger of two; NaN if one of them is."""
+
+    def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, arguments: list[Any]) -> Any:
+        a, b = arguments[0], _as_double(builder, arguments[1])
+        return builder.select(builder.or_(builder.fcmp_unordered("uno", b, b), builder.fcmp_ordered(">", b, a)), b, a)
+
+    return types.float64(types.float64, other), generate
+
+
+def _as_double(builder: ir.IRBuilder, value: Any) -> Any:
+    return builder.fpext(value, _F64) if value.type == _F32 else value
+
+
+def _mirror(builder: ir.IRBuilder, bits: Any) -> Any:
+    """Between a float's bits and an integer of the same order: negative numbers count the other way round."""
+    return builder.xor(bits, builder.and_(builder.ashr(bits, _I64(63)), _I64(2**63 - 1)))
+
+
 def _constant_reader(stored: Any, number: Any) -> Any:
     @intrinsic
     def constant(_context: Any, _address: Any, _index: Any) -> Any:

@@ -10,38 +10,38 @@ import ctypes
 import functools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
 
+from thalweg.kernels.numba.emit import WORDS
+from thalweg.kernels.numba.pieces import Words, jobs
+
 if TYPE_CHECKING:
     from thalweg.kernels.numba.compile import Kernel
-
-PIECE = 32_768
-"""The most elements that one piece of a tensor has."""
-JOB = 8_192
-"""How many elements make it worth a thread's while to take a job."""
-
-Words: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 
 class Block:
     """What a kernel is told: the addresses of its tables, and the words through which its threads agree.
 
     `addresses` has a row for each tensor and a column for each slot, `rows` the place of each tensor's constants in
-    `constants`. All three may be changed between launches, in place.
+    `constants`. All three may be changed between launches, in place. `tables` are those of coarse values, by their
+    names in `thalweg.kernels.numba.emit.WORDS`, and the numbers beside them.
     """
 
-    def __init__(self, sizes: Sequence[int], slots: int, rows: int, constants: int, precision: type) -> None:
-        self.addresses: Words = np.zeros((len(sizes), slots), dtype=np.int64)
-        self.rows: Words = np.zeros(len(sizes), dtype=np.int64)
-        self.constants = np.zeros((rows, max(constants, 1)), dtype=precision)
-        self._pieces, self._jobs = _divide(sizes)
-        self._words = np.zeros(8, dtype=np.int64)
+    def __init__(
+        self, tensors: int, slots: int, constants: int, precision: type, pieces: Sequence[tuple[int, ...]]
+    ) -> None:
+        self.addresses: Words = np.zeros((tensors, slots), dtype=np.int64)
+        self.rows: Words = np.zeros(tensors, dtype=np.int64)
+        self.constants = np.zeros((1, max(constants, 1)), dtype=precision)
+        self._pieces = np.array(pieces, dtype=np.int64)
+        self._jobs = jobs(pieces)
+        self._words = np.zeros(8 + len(WORDS), dtype=np.int64)
         self._words[5] = len(self._jobs) - 1
         self._place_tables()
 
@@ -49,6 +49,11 @@ class Block:
         """Make room for more rows of constants."""
         self.constants = np.zeros((rows, self.constants.shape[1]), dtype=self.constants.dtype)
         self._place_tables()
+
+    def set_words(self, tables: Mapping[str, np.ndarray[Any, Any] | int]) -> None:
+        """Tables of coarse values, which the caller keeps, and their lengths, by their names in `WORDS`."""
+        for name, value in tables.items():
+            self._words[WORDS[name]] = value if isinstance(value, int) else value.ctypes.data
 
     def run(self, kernel: Kernel) -> int | None:
         """Run the kernel; gives the place of the first tensor with a gradient that is not finite, if it looked."""
@@ -74,24 +79,6 @@ class Block:
         tables = (self.addresses, self._jobs, self._pieces, self.rows, self.constants)
         self._words[:5] = [table.ctypes.data for table in tables]
         self._at = self._words.ctypes.data
-
-
-def _divide(sizes: Sequence[int]) -> tuple[Words, Words]:
-    """The pieces of all tensors (tensor, start, stop), and the jobs as bounds among the pieces."""
-    pieces: list[tuple[int, int, int]] = []
-    jobs = [0]
-    waiting = 0
-    for tensor, size in enumerate(sizes):
-        for start in range(0, size, PIECE):
-            stop = min(start + PIECE, size)
-            pieces.append((tensor, start, stop))
-            waiting += stop - start
-            if waiting >= JOB:
-                jobs.append(len(pieces))
-                waiting = 0
-    if waiting:
-        jobs.append(len(pieces))
-    return np.array(pieces, dtype=np.int64).reshape(-1, 3), np.array(jobs, dtype=np.int64)
 
 
 Launcher: TypeAlias = Callable[[int, int, int], None]
