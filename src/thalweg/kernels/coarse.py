@@ -65,7 +65,7 @@ class Between:
         for node in descend(root):
             if id(node) not in self._values:
                 self._values[id(node)] = self._evaluate(node)
-        value = self._geometry.spread(self._values[id(root)], Level.TENSOR, root.level)
+        value = self._values[id(root)]
         return value.expand(self._count(root.level)) if value.dim() == 0 else value
 
     def _evaluate(self, node: Scalar) -> Tensor:

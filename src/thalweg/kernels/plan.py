@@ -218,7 +218,8 @@ class _Planner:
         if node.level is Level.ELEMENT:
             return None
         if id(node) not in self._named:
-            value, name = self.between(node), f"c{len(self.coarse)}"
+            value = self.between(node)  # which may ask for coarse values of its own
+            name = f"c{len(self.coarse)}"
             self._named[id(node)] = symbol(name, node.level)
             self.coarse.append(Coarse(name, value, self.depth(node)))
         return self._named[id(node)]
@@ -248,18 +249,16 @@ class _Planner:
                 message = f"{node!r}: a value for each {operand.level.value} cannot be gathered for the model yet"
                 raise FormulaError(message)
             return None
-        name = f"r{len(self.reductions)}"
         if node.operation == "mean":
-            total = Scalar("total", node.operands, node.level, name=node.name)
-            self._gather(name, total)
-            return apply("divide", symbol(name, node.level), size)
-        self._gather(name, node)
-        return symbol(name, node.level)
+            return apply("divide", self._gather(Scalar("total", node.operands, node.level, name=node.name)), size)
+        return self._gather(node)
 
-    def _gather(self, name: str, node: Scalar) -> None:
-        depth = self.depth(node.operands[0])
-        value = Scalar(node.operation, (self.in_kernel(node.operands[0]),), node.level, name=node.name)
-        self.reductions[name] = (Reduction(name, value, node.name), depth)
+    def _gather(self, node: Scalar) -> Scalar:
+        operand = self.in_kernel(node.operands[0])  # which may ask for reductions of its own
+        name = f"r{len(self.reductions)}"
+        value = Scalar(node.operation, (operand,), node.level, name=node.name)
+        self.reductions[name] = (Reduction(name, value, node.name), self.depth(node.operands[0]))
+        return symbol(name, node.level)
 
 
 def _gathers_elements(node: Scalar) -> bool:
