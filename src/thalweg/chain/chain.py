@@ -10,7 +10,7 @@ from thalweg.errors import ChainError
 from thalweg.formula import Hyperparameter, IsMatrixSlot, Range, Rule, Schedule, Stage, Trace, Value, trace
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Container, Hashable, Iterable, Mapping
 
 LEARNING_RATE = Hyperparameter("learning_rate", 0.0, Range(0))
 
@@ -25,6 +25,20 @@ class Step:
         return f"step({self.learning_rate!r})"
 
 
+_traces: dict[Hashable, Trace] = {}
+"""Traces that were made before: numbers make no difference to them."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What decides which formula a parameter has in a chain."""
+
+    is_matrix: bool
+    """Whether it has two dimensions or more, where that makes a difference."""
+    active: tuple[int, ...]
+    """The places of the stages that are for it, the step not counted."""
+
+
 @dataclass(frozen=True)
 class Chain:
     """Stages in the order in which they see the gradient, then those behind the step. Make one with `chain`."""
@@ -35,59 +49,87 @@ class Chain:
     """Those that take the parameter after the step: averages."""
 
     @property
+    def rules(self) -> tuple[Stage, ...]:
+        """All stages but the step."""
+        return (*self.stages, *self.behind)
+
+    @property
     def structure(self) -> Hashable:
         """What decides the formula: rules and options, without the numbers. Equal structures share a kernel."""
-        before, behind = (
-            tuple((stage.rule, tuple(stage.options.items())) for stage in stages)
-            for stages in (self.stages, self.behind)
-        )
-        return before, self.step is not None, behind
+        rules = tuple((stage.rule, tuple(stage.options.items())) for stage in self.rules)
+        return rules, self.step is not None, len(self.stages)
 
     @property
     def depends_on_shape(self) -> bool:
         """Whether matrices have another formula than vectors."""
-        slots = [slot for stage in (*self.stages, *self.behind) for slot in stage.rule.slots.values()]
-        return any(isinstance(slot, IsMatrixSlot) for slot in slots)
+        return any(isinstance(slot, IsMatrixSlot) for stage in self.rules for slot in stage.rule.slots.values())
+
+    @property
+    def selects(self) -> tuple[str, ...]:
+        """The roles and patterns by which stages choose their parameters."""
+        return tuple(dict.fromkeys(name for stage in self.rules for name in (*stage.only, *stage.skip)))
 
     @property
     def form(self) -> str:
         """The chain without its numbers, as text: two chains of one form can take each other's state."""
-        before, behind = (
-            [repr(Stage(s.rule, tuple((n, v) for n, v in s.typed if n in s.options))) for s in stages]
-            for stages in (self.stages, self.behind)
-        )
+        before, behind = ([repr(stage.form) for stage in stages] for stages in (self.stages, self.behind))
         return f"chain({', '.join([*before, *(['step()'] if self.step else []), *behind])})"
 
-    def trace(self, *, maximize: bool = False, is_matrix: bool = True, with_names: bool = False) -> Trace:
-        """One step as a graph, for a parameter of two dimensions or more or not; `with_names` for drawing it.
+    def kind_of(self, names: Container[str], *, is_matrix: bool) -> Kind:
+        """How the chain sees a parameter that is spoken of by these names, of those that it selects by."""
+        active = [
+            place
+            for place, stage in enumerate(self.rules)
+            if (not stage.only or any(name in names for name in stage.only))
+            and not any(name in names for name in stage.skip)
+        ]
+        return Kind(is_matrix and self.depends_on_shape, tuple(active))
+
+    def trace(
+        self,
+        *,
+        is_matrix: bool = True,
+        active: tuple[int, ...] | None = None,
+        maximize: bool = False,
+        with_names: bool = False,
+    ) -> Trace:
+        """One step as a graph, for a matrix that all stages are for or for another `Kind`; `with_names` to draw it.
 
         Raises `ChainError` or `FormulaError`, naming the stage that does not fit.
         """
-        return trace(
-            self.stages,
-            self.behind,
-            maximize=maximize,
-            has_step=self.step is not None,
-            is_matrix=is_matrix,
-            with_names=with_names,
-        )
+        typed = tuple(tuple(name for name, _ in stage.typed) for stage in self.rules)
+        key = (self.structure, typed, is_matrix, active, maximize, with_names)
+        if key not in _traces:
+            _traces[key] = trace(
+                self.stages,
+                self.behind,
+                active=active,
+                maximize=maximize,
+                has_step=self.step is not None,
+                is_matrix=is_matrix,
+                with_names=with_names,
+            )
+        return _traces[key]
 
-    def traces(self, *, maximize: bool = False) -> list[Trace]:
-        """The graphs of every kind of parameter that has one of its own."""
-        kinds = (False, True) if self.depends_on_shape else (True,)
-        return [self.trace(maximize=maximize, is_matrix=is_matrix) for is_matrix in kinds]
+    def traces(self, kinds: Iterable[Kind] | None = None) -> list[Trace]:
+        """The graphs of these kinds of parameters, by default of vectors and matrices that all stages are for."""
+        every = tuple(range(len(self.rules)))
+        shapes = (False, True) if self.depends_on_shape else (False,)
+        chosen = (
+            dict.fromkeys(Kind(is_matrix, every) for is_matrix in shapes) if kinds is None else dict.fromkeys(kinds)
+        )
+        return [self.trace(is_matrix=kind.is_matrix, active=kind.active) for kind in chosen]
 
     def numbers(self, *traces: Trace) -> dict[str, float | Schedule]:
         """Every number that the traced chain asks for, by its name there; the learning rate is `lr`."""
-        stages = (*self.stages, *self.behind)
         named = {name: origin for traced in traces for name, origin in traced.hyperparameters.items()}
-        numbers = {name: stages[place].numbers[local] for name, (place, local) in named.items()}
+        numbers = {name: self.rules[place].numbers[local] for name, (place, local) in named.items()}
         return ({"lr": self.step.learning_rate} if self.step else {}) | numbers
 
     def replace(self, numbers: Mapping[str, Value], *traces: Trace) -> Chain:
         """The same chain with other numbers, by their names in the traces. Raises `HyperparameterError`."""
         named = {name: origin for traced in traces for name, origin in traced.hyperparameters.items()}
-        stages = [*self.stages, *self.behind]
+        stages = list(self.rules)
         step_stage = self.step
         for name, value in numbers.items():
             if name == "lr":

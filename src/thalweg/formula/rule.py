@@ -11,12 +11,13 @@ average(beta=0.5)
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import operator
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, SupportsFloat, TypeAlias, get_args, get_origin
 
@@ -103,8 +104,17 @@ class Rule:
         """The slots that are kept from one step to the next."""
         return {name: slot for name, slot in self.slots.items() if isinstance(slot, State)}
 
-    def __call__(self, *first: float | Schedule, **settings: Value) -> Stage:
+    def __call__(
+        self,
+        *first: float | Schedule,
+        only: str | Iterable[str] = (),
+        skip: str | Iterable[str] = (),
+        **settings: Value,
+    ) -> Stage:
         """A stage with these settings; the first hyper-parameter may be given by position.
+
+        `only` and `skip` say for which parameters it stands in the chain, by role (`norm`, `bias`, …) or by a pattern
+        of the name (`layers.*.weight`).
 
         Raises `HyperparameterError` for an unknown name or a value out of range.
         """
@@ -124,7 +134,7 @@ class Rule:
                 raise HyperparameterError(message)
             typed[name] = value
         checked = {name: self.hyperparameters[name].check(value, self.name) for name, value in typed.items()}
-        return Stage(self, tuple(checked.items()), by_position=len(first))
+        return Stage(self, tuple(checked.items()), len(first), _as_names(only), _as_names(skip))
 
     def __reduce__(self) -> tuple[Callable[[str, str], Rule], tuple[str, str]]:
         return _find_rule, (self.formula.__module__, self.formula.__qualname__)
@@ -143,6 +153,10 @@ class Stage:
     rule: Rule
     typed: tuple[tuple[str, Value], ...] = ()
     by_position: int = field(default=0, compare=False)
+    only: tuple[str, ...] = ()
+    """The roles and patterns of names of the parameters that it is for; none means all."""
+    skip: tuple[str, ...] = ()
+    """Those of the parameters that it leaves out."""
 
     @property
     def values(self) -> dict[str, Value]:
@@ -167,13 +181,21 @@ class Stage:
         hypers = self.rule.hyperparameters
         checked = {name: hypers[name].check(value, self.rule.name) for name, value in numbers.items()}
         changed = {name: value for name, value in checked.items() if value != self.values[name]}
-        return Stage(self.rule, tuple((dict(self.typed) | changed).items()), self.by_position)
+        return dataclasses.replace(self, typed=tuple((dict(self.typed) | changed).items()))
+
+    @property
+    def form(self) -> Stage:
+        """The same stage without its numbers."""
+        options = tuple((name, value) for name, value in self.typed if name in self.options)
+        return dataclasses.replace(self, typed=options, by_position=0)
 
     def __repr__(self) -> str:
         values = [_as_typed(value) for _, value in self.typed]
         names = [name for name, _ in self.typed]
         parts = values[: self.by_position]
         parts += [f"{name}={value}" for name, value in list(zip(names, values, strict=True))[self.by_position :]]
+        chosen = {"only": self.only, "skip": self.skip}
+        parts += [f"{name}={(some[0] if len(some) == 1 else some)!r}" for name, some in chosen.items() if some]
         return f"{self.rule.name}({', '.join(parts)})"
 
 
@@ -183,7 +205,7 @@ def rule(
     """Make a rule of a formula.
 
     `source` says where the formula is printed, `notes` where each default comes from (by its name), which `dialect` the
-    rule speaks and `when` to use it, `translations` how the same is typed elsewhere (see `thalweg.formula.translation`).
+    rule speaks and `when` to use it, `translations` how the same is typed elsewhere: see `thalweg.formula.translation`.
     Raises `FormulaError` if the signature does not say what an argument stands for.
     """
 
@@ -258,6 +280,10 @@ def _read_hyperparameter(rule_name: str, argument: inspect.Parameter, hint: Any)
         if get_origin(part) is Annotated:
             bounds = next((mark for mark in get_args(part)[1:] if isinstance(mark, Range)), bounds)
     return Hyperparameter(argument.name, argument.default, bounds)
+
+
+def _as_names(names: str | Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _as_typed(value: Value) -> str:

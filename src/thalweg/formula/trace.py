@@ -33,7 +33,7 @@ from thalweg.formula.slots import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Collection, Generator, Sequence
     from types import FrameType
 
     from thalweg.formula.rule import Rule, Stage
@@ -86,6 +86,7 @@ def trace(  # what a chain can be told
     stages: Sequence[Stage],
     after: Sequence[Stage] = (),
     *,
+    active: Collection[int] | None = None,
     maximize: bool = False,
     has_step: bool = True,
     is_matrix: bool = True,
@@ -93,7 +94,8 @@ def trace(  # what a chain can be told
 ) -> Trace:
     """The graph of a chain of stages; `has_step` says that a learning rate follows them, `after` what stands behind.
 
-    `is_matrix` says whether the parameter has two dimensions or more. `with_names` notes what the formula calls the
+    `active` are the places of the stages that are for this parameter, all if it is None; `is_matrix` says whether it
+    has two dimensions or more. `with_names` notes what the formula calls the
     values that it computes, in `Trace.steps_of_formula`.
 
     Raises `ChainError` where two stages do not compose and `FormulaError` where a formula breaks its own signature;
@@ -101,16 +103,19 @@ def trace(  # what a chain can be told
     """
     tracing = _Tracing([*stages, *after], maximize=maximize, has_step=has_step, is_matrix=is_matrix, named=with_names)
     flow: Result = tracing.gradient
-    for place in range(len(stages)):
+    places = [place for place in range(len(stages) + len(after)) if active is None or place in active]
+    used = [place for place in places if place < len(stages)]
+    for place in used:
         flow = tracing.add(place, flow)
-    moved = _move(tracing.parameter, tracing.learning_rate, flow, stages, has_step=has_step)
-    for place in range(len(stages), len(stages) + len(after)):
+    last = stages[used[-1]] if used else None
+    moved = _move(tracing.parameter, tracing.learning_rate, flow, last, has_step=has_step)
+    for place in places[len(used) :]:
         moved = tracing.add_behind(place, moved)
     kept = _used(moved, tracing.kept)
     inputs = {node.name for node in descend(moved, *(k.after for k in kept)) if node.operation == "input"}
     starts_at = {k.start for k in kept}
     if has_step and "lr" not in inputs:
-        message = f"step(): {stages[-1]!r} gives a displacement of its own and takes no learning rate; leave `step` out"
+        message = f"step(): {last!r} gives a displacement of its own and takes no learning rate; leave `step` out"
         raise ChainError(message)
     return Trace(
         parameter=moved,
@@ -286,7 +291,7 @@ def _refuse_idle_settings(stage: Stage, own: dict[str, str], flow: Result, state
             raise HyperparameterError(message)
 
 
-def _move(parameter: Scalar, learning_rate: Scalar, flow: Result, stages: Sequence[Stage], *, has_step: bool) -> Scalar:
+def _move(parameter: Scalar, learning_rate: Scalar, flow: Result, last: Stage | None, *, has_step: bool) -> Scalar:
     match flow:
         case Displacement(value):
             return parameter + value
@@ -294,8 +299,8 @@ def _move(parameter: Scalar, learning_rate: Scalar, flow: Result, stages: Sequen
             return value
         case direction:
             if not has_step:
-                last = repr(stages[-1]) if stages else "an empty chain"
-                message = f"{last} gives a direction and no step follows; end the chain with `step(learning_rate)`"
+                name = "an empty chain" if last is None else repr(last)
+                message = f"{name} gives a direction and no step follows; end the chain with `step(learning_rate)`"
                 raise ChainError(message)
             return parameter - learning_rate * direction
 

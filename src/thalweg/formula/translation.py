@@ -1,10 +1,10 @@
 """What a rule and its settings are called elsewhere, said as one types it there, with our names for the values.
 
-A rule's file writes `"torch.optim.SGD(lr=lr, momentum=beta) where form='classical'; while the rate is constant"`: torch's
-`momentum` is our `beta`, if our `form` is `classical`; and this is all to be said of the learning rate only if it stays
+A rule's file writes "torch.optim.SGD(lr=lr, momentum=beta) where form='classical'; while the rate is constant": torch's
+`momentum` is our `beta` if our `form` is `classical`, and both take the same steps as long as the learning rate stays
 as it is. A setting that is not spoken of has its default. A paper is called by its authors and year, as the rule's
-source has them, with its own letters: `"Kingma_and_Ba_2015(α=lr, β1=beta1)"`. After a further semicolon
-`default lr=0.001` says which defaults there are not ours.
+source has them, and has its own letters: "Kingma_and_Ba_2015(α=lr, β1=beta1)". What stands behind a semicolon is a
+remark, or, as in "default lr=0.001", the defaults there that are not ours.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from thalweg.errors import FormulaError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from thalweg.formula.rule import Hyperparameter, Value
 
@@ -71,7 +71,7 @@ class Translation:
     def values(self, settings: Mapping[str, Value]) -> dict[str, Any]:
         """What to set there for our settings, `lr` and `t` among them; what depends on a None is left out."""
         return {
-            argument: _evaluate(_parse(expression), settings)
+            argument: _evaluate(ast.parse(expression, mode="eval").body, settings)
             for argument, expression in self.arguments.items()
             if all(settings[name] is not None for name in names_in(expression))
         }
@@ -85,77 +85,83 @@ def read_translation(
 ) -> Translation:
     """The translation that a rule's file writes as text.
 
-    Raises `FormulaError` if it cannot be read, names a setting that the rule lacks, or a paper that is not its source.
+    Raises `FormulaError` if it cannot be read, names a setting that the rule lacks, or a paper that is not its source;
+    `HyperparameterError` if it is for a value that a setting cannot have.
     """
     sentence, *clauses = (part.strip() for part in text.split(";"))
     written, _, condition = sentence.partition(" where ")
-    called = _parse(written, rule)
-    if not isinstance(called, ast.Call) or called.args or not all(keyword.arg for keyword in called.keywords):
-        raise _unreadable(rule, text)
-    name = ast.unparse(called.func)
-    arguments = {str(keyword.arg): ast.unparse(keyword.value) for keyword in called.keywords}
+    called = _parse_call(written)
+    if called is None:
+        message = f"rule `{rule}`: its translation `{text}` cannot be read; write it as it is typed there, as in "
+        raise FormulaError(message + "'torch.optim.SGD(lr=lr, momentum=beta)'")
+    name, arguments = called
     where = f"rule `{rule}`, translation to {name}"
-    spoken = {found for keyword in called.keywords for found in _checked_names(keyword.value, where)}
-    stated = _read_settings(condition, where)
+    spoken = {found for expression in arguments.values() for found in _names(expression, where)}
     _refuse_unknown(spoken, {*hyperparameters, RATE, STEP}, where)
+    stated = _read_settings(condition, where)
     _refuse_unknown(stated, hyperparameters, where)
     for setting, value in stated.items():
         hyperparameters[setting].check(value, where)
     fixed = {n: stated.get(n, hyper.default) for n, hyper in hyperparameters.items() if n not in spoken}
     if not name.startswith(("torch.", "keras.")):
-        name = name.replace("_", " ")
-        if not all(word in source for word in name.split()):
-            raise FormulaError(f"{where}: {name} is not among the rule's sources; cite it in `source`")
+        words = name.split("_")
+        if not all(word in source for word in words):
+            raise FormulaError(f"{where}: {' '.join(words)} is not among the rule's sources; cite it in `source`")
+        name = _as_cited(words)
+    defaults = ", ".join(clause.removeprefix("default ") for clause in clauses if clause.startswith("default "))
     return Translation(
         name=name,
-        arguments=arguments,
+        arguments={argument: ast.unparse(expression) for argument, expression in arguments.items()},
         fixed=fixed,
         where={n: value for n, value in fixed.items() if n in stated or hyperparameters[n].is_option},
-        defaults=_read_settings(
-            ", ".join(c.removeprefix("default ") for c in clauses if c.startswith("default ")), where
-        ),
-        remarks=tuple(c for c in clauses if not c.startswith("default ")),
+        defaults=_read_settings(defaults, where),
+        remarks=tuple(clause for clause in clauses if not clause.startswith("default ")),
     )
 
 
 def names_in(expression: str) -> set[str]:
     """Our names that an expression speaks of."""
-    return _checked_names(_parse(expression), expression)
+    return _names(ast.parse(expression, mode="eval").body, expression)
 
 
-def _parse(text: str, rule: str = "") -> ast.expr:
+def _parse_call(text: str) -> tuple[str, dict[str, ast.expr]] | None:
+    """What is called, and each argument by its name; None if the text is something else."""
     try:
-        return ast.parse(text, mode="eval").body
+        tree = ast.parse(text, mode="eval").body
     except SyntaxError:
-        raise _unreadable(rule, text) from None
-
-
-def _unreadable(rule: str, text: str) -> FormulaError:
-    return FormulaError(
-        f"rule `{rule}`: its translation `{text}` cannot be read; write it as it is typed there, as in "
-        "'torch.optim.SGD(lr=lr, momentum=beta)'"
-    )
+        return None
+    if not isinstance(tree, ast.Call) or tree.args or not all(keyword.arg for keyword in tree.keywords):
+        return None
+    return ast.unparse(tree.func), {str(keyword.arg): keyword.value for keyword in tree.keywords}
 
 
 def _read_settings(text: str, where: str) -> dict[str, Value]:
     """Settings as they stand in a call: `form='torch', dampening=0`."""
+    called = _parse_call(f"settings({text})")
     try:
-        called = ast.parse(f"f({text})", mode="eval").body
-        if not isinstance(called, ast.Call) or called.args or not all(keyword.arg for keyword in called.keywords):
-            raise SyntaxError
-        return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in called.keywords}
-    except (SyntaxError, ValueError):
-        raise FormulaError(f"{where}: `{text}` is no list of settings; write it as in `form='torch', eps=0`") from None
+        if called is not None:
+            return {name: ast.literal_eval(value) for name, value in called[1].items()}
+    except ValueError:  # something else than a literal
+        pass
+    raise FormulaError(f"{where}: `{text}` is no list of settings; write it as in `form='torch', eps=0`")
 
 
-def _refuse_unknown(names: Iterable[str], known: Iterable[str], where: str) -> None:
+def _as_cited(words: list[str]) -> str:
+    """Authors and year as a source has them: `Kingma and Ba 2015`, `Liu et al. 2020`."""
+    if "and" in words:
+        last = words.index("and")
+        return " ".join([", ".join(words[:last]), *words[last:]])
+    return " ".join("al." if word == "al" else word for word in words)
+
+
+def _refuse_unknown(names: Iterable[str], known: Collection[str], where: str) -> None:
     for name in names:
         if name not in known:
             raise FormulaError(f"{where} names `{name}`, which the rule does not have; {did_you_mean(name, known)}")
 
 
-def _checked_names(tree: ast.expr, where: str) -> set[str]:
-    """The names in an expression, once with None for every value to see that it can be evaluated."""
+def _names(tree: ast.expr, where: str) -> set[str]:
+    """The names in an expression. Raises `FormulaError` if it is more than can be evaluated."""
     match tree:
         case ast.Constant():
             return set()
@@ -171,7 +177,7 @@ def _checked_names(tree: ast.expr, where: str) -> set[str]:
             parts = [argument]
         case _:
             raise FormulaError(f"{where}: `{ast.unparse(tree)}` is more than names, numbers, + - * / ** and sqrt()")
-    return {name for part in parts for name in _checked_names(part, where)}
+    return {name for part in parts for name in _names(part, where)}
 
 
 def _evaluate(tree: ast.expr, values: Mapping[str, Any]) -> Any:  # noqa: ANN401  # a number, an option, or several

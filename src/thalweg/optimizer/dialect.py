@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from thalweg.chain import Chain
 from thalweg.errors import ChainError, HyperparameterError, did_you_mean
 from thalweg.formula import Level
+from thalweg.optimizer.selection import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from thalweg.formula import Schedule, Value
 
 _SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr")
-PLUMBING = frozenset(("params", "param_names", "chain", "maximize", "steps", *_SCHEDULERS))
+PLUMBING = frozenset(("params", "param_names", "roles", "chain", "maximize", "steps", *_SCHEDULERS))
 """Entries of a group that are no number of its chain: torch's, those that its schedulers leave there, and ours."""
 
 
@@ -64,7 +65,7 @@ class ChainDialect:
         if not isinstance(chain, Chain):
             message = f"a parameter group's `chain` is {chain!r}; write `chain(…)`"
             raise ChainError(message)
-        traces = chain.traces()
+        traces = chain.traces(kinds(group, chain))
         numbers = chain.numbers(*traces)
         of_model = {kept.name for traced in traces for kept in traced.states if kept.level is Level.MODEL}
         for name in group:
@@ -85,7 +86,7 @@ class ChainDialect:
     def read(self, group: Mapping[str, Any]) -> Chain:
         """The group's chain with the group's numbers; what a schedule drives stays a schedule's."""
         chain: Chain = group["chain"]
-        traces = chain.traces()
+        traces = chain.traces(kinds(group, chain))
         numbers = chain.numbers(*traces)
         for name in numbers:
             if name not in group:

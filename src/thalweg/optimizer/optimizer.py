@@ -16,13 +16,16 @@ from thalweg.formula import Stage
 from thalweg.optimizer.checkpoint import as_plain, check_fits
 from thalweg.optimizer.dialect import ChainDialect, Dialect
 from thalweg.optimizer.layout import Backend
+from thalweg.optimizer.selection import with_roles
 from thalweg.optimizer.stepper import NonFinite, Stepper
 from thalweg.optimizer.watched import WatchedState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from torch import Tensor
+
+    from thalweg.optimizer.roles import Role
 
 Parameters: TypeAlias = "torch.nn.Module | Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]"
 _STEPPABLE = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -33,7 +36,9 @@ class Optimizer(torch.optim.Optimizer):
     """Steps parameters by a chain, all of them in one launch.
 
     `params` is a module, an iterable of tensors or of (name, tensor), or of groups: dictionaries with `params` and
-    numbers of their own, as `{"params": …, "lr": 0.1}`, or with a `chain` of their own. With `maximize` it ascends. A
+    numbers of their own, as `{"params": …, "lr": 0.1}`, or with a `chain` of their own. Where stages choose their
+    parameters by role, roles are read off the module (see `thalweg.roles`), and `roles` corrects or, for named
+    parameters, gives them: by name or by pattern. With `maximize` it ascends. A
     gradient that is not finite raises an error that names its parameter (`nonfinite="raise"`: the elements concerned
     stay, all else has moved), skips the whole step and is counted in `skipped` (`"skip"`), or goes into the parameter
     as in torch (`"propagate"`). `backend` is `auto`, `numba` (CPU) or `reference` (torch's operations, slow).
@@ -55,6 +60,7 @@ class Optimizer(torch.optim.Optimizer):
         params: Parameters,
         chain: Chain,
         *,
+        roles: Mapping[str, Role] | None = None,
         maximize: bool = False,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
@@ -63,7 +69,8 @@ class Optimizer(torch.optim.Optimizer):
             hint = f"; write `chain({chain!r}, step(…))`" if isinstance(chain, Stage) else ""
             message = f"the second argument must be a chain, and is {chain!r}{hint}"
             raise ChainError(message)
-        self._begin(params, ChainDialect(chain), {"maximize": maximize}, nonfinite=nonfinite, backend=backend)
+        groups = with_roles(params, chain, roles or {})
+        self._begin(groups, ChainDialect(chain), {"maximize": maximize}, nonfinite=nonfinite, backend=backend)
 
     def _begin(
         self,

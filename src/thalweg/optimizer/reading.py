@@ -11,15 +11,16 @@ from thalweg.chain import LEARNING_RATE
 from thalweg.errors import ChainError
 from thalweg.formula import Level
 from thalweg.kernels import Plan, plan
+from thalweg.optimizer.selection import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from thalweg.chain import Chain
+    from thalweg.chain import Chain, Kind
     from thalweg.formula import Hyperparameter, Schedule, Trace
     from thalweg.optimizer.dialect import Dialect
 
-_UNWATCHED = ("params", "param_names", "steps")
+_UNWATCHED = ("params", "param_names", "roles", "steps")
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Reading:
 
     def formula_of(self, parameter: torch.Tensor) -> Formula:
         """What the chain does to one of the group's parameters."""
-        return self._formulas[parameter.dim() >= 2]
+        return self._formulas[id(parameter)]
 
     def refresh(self) -> bool:
         """Read what has changed since the last time; whether the formula itself has changed."""
@@ -95,9 +96,10 @@ class Reading:
         chain = self._dialect.read(group)
         maximize = bool(group.get("maximize", False))
         self.structure = (chain.structure, maximize)
-        self._formulas = [_formula(chain, maximize=maximize, is_matrix=is_matrix) for is_matrix in (False, True)]
-        traces = [formula.trace for formula in self._formulas]
-        numbers = {name: value for traced in traces for name, value in chain.numbers(traced).items()}
+        own = [_formula(chain, kind, maximize=maximize) for kind in kinds(group, chain)]
+        self._formulas = dict(zip(map(id, group["params"]), own, strict=True))
+        traces = [formula.trace for formula in {formula.structure: formula for formula in own}.values()]
+        numbers = chain.numbers(*traces)
         self.schedules = {name: value for name, value in numbers.items() if callable(value)}
         self._written = {n: v for n, v in self._written.items() if n in self.schedules and not callable(group[n])}
         for name in self.schedules:
@@ -119,9 +121,8 @@ class Reading:
 
 
 def _hyperparameters(chain: Chain, traced: Trace) -> dict[str, Hyperparameter]:
-    stages = (*chain.stages, *chain.behind)
     named = traced.hyperparameters.items()
-    rules = {name: stages[place].rule.hyperparameters[local] for name, (place, local) in named}
+    rules = {name: chain.rules[place].rule.hyperparameters[local] for name, (place, local) in named}
     return {"lr": LEARNING_RATE, **rules}
 
 
@@ -131,9 +132,9 @@ def _holds_tensor(value: Any) -> bool:  # noqa: ANN401  # an entry of a group ma
     )
 
 
-def _formula(chain: Chain, *, maximize: bool, is_matrix: bool) -> Formula:
-    structure = (chain.structure, maximize, is_matrix and chain.depends_on_shape)
+def _formula(chain: Chain, kind: Kind, *, maximize: bool) -> Formula:
+    structure = (chain.structure, maximize, kind)
     if structure not in _formulas:
-        traced = chain.trace(maximize=maximize, is_matrix=is_matrix)
+        traced = chain.trace(is_matrix=kind.is_matrix, active=kind.active, maximize=maximize)
         _formulas[structure] = Formula(structure, traced, plan(traced))
     return _formulas[structure]
