@@ -27,6 +27,7 @@ MEANINGS: dict[str, Callable[..., Any]] = {
     "exp": np.exp,
     "log": np.log,
     "sign": np.sign,
+    "floor": np.floor,
     "maximum": np.maximum,
     "minimum": np.minimum,
     "less": np.less,

@@ -40,6 +40,7 @@ def test_every_import_points_down() -> None:
         ("rules", "import torch", "A formula knows nothing but the language"),
         ("formula", "import numpy", "A formula knows nothing but the language"),
         ("kernels", "import thalweg.rules", "Imports point down only"),
+        ("matrix", "import thalweg.kernels", "Imports point down only"),
         ("report", "import thalweg.lab.race", "The report reads records and runs nothing"),
     ],
 )

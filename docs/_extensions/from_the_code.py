@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from thalweg import rules, surfaces
 from thalweg.chain import chain, step
+from thalweg.cli import translation_table
 from thalweg.cli.app import app as program
 from thalweg.kernels import plan
 from thalweg.kernels.notation import draw
@@ -37,7 +38,8 @@ def rules_page() -> Iterator[str]:
     """Every rule: its formula as traced, its source, its hyper-parameters and where each default is from."""
     yield "# Rules\n"
     yield "Each formula is drawn from the code that runs, with the options at their defaults: $g$ is the gradient,"
-    yield "$p$ the parameter, $\\alpha$ the learning rate, and $t$ counts the steps from 1.\n"
+    yield "$p$ the parameter, $\\alpha$ the learning rate, and $t$ counts the steps from 1."
+    yield "What is said of `keras.optimizers` is so of TensorFlow's `tf.keras.optimizers`, too.\n"
     for rule in rules.catalogue().values():
         yield from _rule(rule)
 
@@ -46,7 +48,7 @@ def _rule(rule: Rule) -> Iterator[str]:
     yield f"## {rule.title}\n"
     yield f"`{rule.name}`. {rule.doc}\n"
     typed = chain(rule()) if rule.learning_rate is None else chain(rule(), step(rule.learning_rate))
-    traced = typed.trace()
+    traced = typed.trace(with_names=True)
     lines = [line.latex.replace("\\leftarrow", "&\\leftarrow", 1) for line in draw(traced)]
     yield "$$\n\\begin{split}\n" + " \\\\\n".join(lines) + "\n\\end{split}\n$$\n"
     yield f"**Typed.** `{typed}`\n"
@@ -64,6 +66,22 @@ def _rule(rule: Rule) -> Iterator[str]:
     ]
     if rows:
         yield from _table(("hyper-parameter", "default", "may be", "where the default is from"), rows)
+    if rule.translations:
+        yield from _translations(rule)
+
+
+def _translations(rule: Rule) -> Iterator[str]:
+    """What the settings are called in torch, in Keras and in the paper."""
+    columns = translation_table.in_columns(rule())
+    rows = translation_table.rows(rule(), columns)
+    yield "**Elsewhere.** In the words of other libraries and of the paper:\n"
+    yield from _table(
+        ("ours", *(f"`{column.name}`" if column.library != "paper" else column.name for column in columns)),
+        [tuple(f"`{cell}`" if cell and cell != "where" else cell for cell in row) for row in rows],
+    )
+    notes = [*translation_table.remarks(columns), *translation_table.others(rule(), columns)]
+    yield from ("- " + note.replace("*", "\\*") for note in notes)
+    yield ""
 
 
 def _range(hyper: Hyperparameter) -> str:

@@ -183,6 +183,16 @@ def test_a_chain_is_drawn_with_all_its_stages() -> None:
     assert [line.latex for line in notation.draw(traced)][-1] == r"p \leftarrow p + v"
 
 
+def test_a_value_of_the_formulas_own_is_not_taken_for_a_setting_of_that_name() -> None:
+    @a_rule
+    def weighing(g: Direction, p: Parameter) -> Update:
+        weight = g * g
+        return weight + p
+
+    lines = notation.draw(tw.chain(weighing(), tw.decay(0.1), tw.step(0.1)).trace(with_names=True))
+    assert [line.text.split("\n")[-1] for line in lines] == ["weight ← g⋅g", "d ← weight + p", "p ← p - α⋅(d + λ⋅p)"]
+
+
 def test_a_sum_over_a_tensor_is_drawn_as_what_it_is() -> None:
     @a_rule
     def gathered(g: Direction) -> Update:

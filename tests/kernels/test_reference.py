@@ -10,7 +10,8 @@ import torch
 import thalweg as tw
 from descents import RULES, usual_chain
 from thalweg.formula import Direction, Step, Update, rule, where
-from thalweg.kernels import plan
+from thalweg.kernels import functional, plan
+from thalweg.kernels.geometry import Geometry
 from thalweg.kernels.reference import compute
 
 if TYPE_CHECKING:
@@ -22,11 +23,23 @@ def test_a_step_can_be_back_propagated_through(name: str) -> None:
     chain = usual_chain(name)
     planned = plan(chain.trace())
     numbers = {"t": 2, **chain.numbers(chain.trace())}
-    constants = planned.compute_constants(*(numbers[given] for given in planned.inputs))
-    inputs = [torch.rand(4, dtype=torch.float64, requires_grad=True) + 0.5 for _ in planned.slots]
+    row = planned.compute_constants(*(numbers[given] for given in planned.inputs))
+    constants = torch.tensor([row, row], dtype=torch.float64)
+    shapes = [(3, 2), (2, 2)]
+    inputs = [
+        torch.rand(shape, dtype=torch.float64, requires_grad=True) + 0.5 for shape in shapes for _ in planned.slots
+    ]
+    lengths = Geometry(shapes).lengths
+    states = {
+        kept.name: torch.rand(sum(lengths.get(kept.level, [1, 1])), dtype=torch.float64) + 0.5
+        for kept in planned.coarse_states
+    }
 
     def step(*arrays: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(compute(planned, planned.passes[-1], dict(zip(planned.slots, arrays, strict=True)), constants)[0].values())
+        count = len(planned.slots)
+        named = [dict(zip(planned.slots, part, strict=True)) for part in (arrays[:count], arrays[count:])]
+        new, coarse = functional.step(planned, named, constants, states)
+        return *(value for own in new for name, value in own.items() if name != "g"), *coarse.values()
 
     assert torch.autograd.gradcheck(step, inputs)
 

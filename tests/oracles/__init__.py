@@ -23,6 +23,18 @@ for Deep Networks" (Misra), D "Optimization" (ECE C147, lecture 10), E "Optimiza
 - `step` takes the gradient at the parameter it gave back last. Two dialects need more:
   `NEEDS_GRADIENT_FUNCTION` take a function to ask for the gradient where they want it, `NEEDS_LOSS` take the
   loss as a second argument.
+
+`MODEL_ORACLES` are the rules whose step needs more than each element alone: a norm, a row, a matrix, an average,
+another point. They take a model's tensors as a list, and give them back as one:
+
+    oracle = MODEL_ORACLES["lamb", "corrected"]([weight, bias], 1e-3, weight_decay=0.1)
+    weight, bias = oracle.step([weight_gradient, bias_gradient])
+
+- What they estimate or average is an attribute: `d` the distance (D-Adaptation, DoG, Prodigy), `x` the point to
+  evaluate (schedule-free, the averages, Lookahead).
+- `MODEL_NEEDS_GRADIENT_FUNCTION` take a function from the tensors to their gradients; Entropy-SGD also takes its
+  walk's noise, and `MODEL_TAKES_CURVATURE` a diagonal of the curvature from outside, each as its docstring says.
+- `MODEL_MATRICES_ONLY` take tensors of two dimensions alone.
 """
 
 from __future__ import annotations
@@ -32,6 +44,7 @@ from typing import TYPE_CHECKING, Any
 from oracles import (
     adabelief,
     adadelta,
+    adafactor,
     adagrad,
     adam,
     adamax,
@@ -40,20 +53,43 @@ from oracles import (
     ademamix,
     adopt,
     asgd,
+    averages,
+    cautious,
+    clipping,
+    d_adaptation,
     delta_bar_delta,
+    dog,
+    entropy_sgd,
+    esgd,
+    full_matrix_adagrad,
     gradient_descent,
     heavy_ball,
+    lamb,
+    lars,
     lion,
+    lookahead,
+    mars,
+    muon,
     nadam,
     nesterov,
+    normalised_descent,
+    prodigy,
+    psgd,
     qhadam,
     qhm,
     radam,
     rmsprop,
     rmsprop_momentum,
     rprop,
+    sam,
+    schedule_free,
+    sgdw,
+    shampoo,
     sign_descent,
     signum,
+    soap,
+    sophia,
+    vsgd,
     yogi,
 )
 
@@ -125,3 +161,60 @@ ORACLES: dict[tuple[str, str], Callable[..., Any]] = {
 
 NEEDS_GRADIENT_FUNCTION = frozenset({("nesterov", "look_ahead")})
 NEEDS_LOSS = frozenset({("rprop", "improved_plus")})
+
+MODEL_ORACLES: dict[tuple[str, str], Callable[..., Any]] = {
+    ("normalised_descent", "over_model"): normalised_descent.OverModel,
+    ("normalised_descent", "per_tensor"): normalised_descent.PerTensor,
+    ("clip", "over_model"): clipping.OverModel,
+    ("clip", "per_tensor"): clipping.PerTensor,
+    ("lars", "paper"): lars.Paper,
+    ("lars", "rate_outside"): lars.RateOutside,
+    ("lars", "norm_of_sum"): lars.NormOfSum,
+    ("lamb", "corrected"): lamb.Corrected,
+    ("lamb", "uncorrected"): lamb.Uncorrected,
+    ("adafactor", "paper"): adafactor.Paper,
+    ("adafactor", "torch"): adafactor.Torch,
+    ("mars", "exact"): mars.Exact,
+    ("mars", "approximate"): mars.Approximate,
+    ("mars", "approximate_from_zero"): mars.ApproximateFromZero,
+    ("cautious", "adamw"): cautious.AdamW,
+    ("cautious", "lion"): cautious.Lion,
+    ("cautious", "momentum"): cautious.Momentum,
+    ("d_adaptation", "sgd"): d_adaptation.SGD,
+    ("d_adaptation", "adam"): d_adaptation.Adam,
+    ("d_adaptation", "adam_of_code"): d_adaptation.AdamOfCode,
+    ("dog", "over_model"): dog.OverModel,
+    ("dog", "per_tensor"): dog.PerTensor,
+    ("prodigy", "adam"): prodigy.Adam,
+    ("schedule_free", "sgd"): schedule_free.SGD,
+    ("schedule_free", "adamw"): schedule_free.AdamW,
+    ("schedule_free", "adamw_paper"): schedule_free.AdamWPaper,
+    ("sophia", "paper"): sophia.Paper,
+    ("sophia", "gauss_newton_of_code"): sophia.GaussNewtonOfCode,
+    ("vsgd", "element_wise"): vsgd.ElementWise,
+    ("esgd", "paper"): esgd.Paper,
+    ("sgdw", "decoupled"): sgdw.Decoupled,
+    ("sgdw", "l2"): sgdw.L2,
+    ("average", "ema"): averages.EMA,
+    ("average", "ema_from_first_point"): averages.EMAFromFirstPoint,
+    ("average", "ema_corrected"): averages.EMACorrected,
+    ("average", "polyak"): averages.Polyak,
+    ("average", "polynomial_decay"): averages.PolynomialDecay,
+    ("average", "swa"): averages.SWA,
+    ("lookahead", "around_descent"): lookahead.AroundDescent,
+    ("lookahead", "around_adam"): lookahead.AroundAdam,
+    ("sam", "paper"): sam.SAM,
+    ("sam", "adaptive"): sam.ASAM,
+    ("entropy_sgd", "paper"): entropy_sgd.Paper,
+    ("entropy_sgd", "of_code"): entropy_sgd.OfCode,
+    ("full_matrix_adagrad", "damped_outside"): full_matrix_adagrad.DampedOutside,
+    ("full_matrix_adagrad", "damped_inside"): full_matrix_adagrad.DampedInside,
+    ("shampoo", "paper"): shampoo.Paper,
+    ("soap", "of_code"): soap.OfCode,
+    ("muon", "torch"): muon.Torch,
+    ("psgd", "kron"): psgd.Kron,
+}
+
+MODEL_NEEDS_GRADIENT_FUNCTION = frozenset(key for key in MODEL_ORACLES if key[0] in {"sam", "entropy_sgd"})
+MODEL_TAKES_CURVATURE = frozenset(key for key in MODEL_ORACLES if key[0] in {"sophia", "vsgd", "esgd"})
+MODEL_MATRICES_ONLY = frozenset({("muon", "torch"), ("psgd", "kron")})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from oracles import NEEDS_GRADIENT_FUNCTION, NEEDS_LOSS, ORACLES
+from oracles import MODEL_ORACLES, NEEDS_GRADIENT_FUNCTION, NEEDS_LOSS, ORACLES
 from oracles.gradients import START, gradients
 from thalweg import rules
 
@@ -20,7 +20,11 @@ ONLY_LOOK_AT_FIRST = {("adopt", "clipped")}
 
 
 def test_every_rule_has_an_oracle():
-    assert {rule for rule, _ in ORACLES} == set(rules.catalogue())
+    assert set(rules.catalogue()) <= {rule for rule, _ in ORACLES | MODEL_ORACLES}
+
+
+def test_every_oracle_of_one_tensor_has_its_rule():
+    assert {rule for rule, _ in ORACLES} <= set(rules.catalogue())
 
 
 @pytest.mark.parametrize("key", ORACLES, ids="-".join)

@@ -11,10 +11,12 @@ import torch
 import thalweg as tw
 from descents import usual_chain
 from dialects import DIALECTS, Dialect
+from model_dialects import MODEL_DIALECTS
 from oracles.gradients import START, gradients
 from tolerances import ORACLE, ORACLE_OF_POSITIONS, deviation
 
 if TYPE_CHECKING:
+    from thalweg.formula import Stage
     from thalweg.optimizer.layout import Backend
 
 
@@ -36,15 +38,17 @@ def test_a_rule_takes_the_steps_of_its_oracle(dialect: Dialect, backend: Backend
 
 
 def test_every_choice_of_options_has_an_oracle() -> None:
-    covered = {(d.rule, *_options(d)) for d in DIALECTS}
-    for rule in tw.rules.catalogue().values():
+    covered = {_choice(d.stage) for d in DIALECTS}
+    covered |= {_choice(stage) for d in MODEL_DIALECTS for stage in d.chain(lambda _: 0.1).rules}
+    others = (tw.clip, tw.cautious, tw.mars, tw.ema, tw.polyak, tw.swa, tw.lookahead)
+    for rule in (*tw.rules.catalogue().values(), *others):
         choices = [[(h.name, c) for c in h.choices] for h in rule.hyperparameters.values() if h.is_option]
         assert {(rule.name, *choice) for choice in itertools.product(*choices)} <= covered
 
 
-def _options(dialect: Dialect) -> list[tuple[str, object]]:
-    hyperparameters = dialect.stage.rule.hyperparameters.values()
-    return [(h.name, dialect.stage.values[h.name]) for h in hyperparameters if h.is_option]
+def _choice(stage: Stage) -> tuple[object, ...]:
+    options = [h.name for h in stage.rule.hyperparameters.values() if h.is_option]
+    return stage.rule.name, *((name, stage.values[name]) for name in options)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)

@@ -58,7 +58,7 @@ def test_an_unknown_rule_is_refused_with_the_nearest_name(wrong: str, near: str)
 
 
 def test_a_name_like_no_other_is_refused_with_all_names() -> None:
-    with pytest.raises(UnknownNameError, match="known are: adabelief, adadelta, adagrad, adam"):
+    with pytest.raises(UnknownNameError, match="known are: adabelief, adadelta, adafactor, adagrad, adam"):
         tw.rules.get("zzz")
 
 

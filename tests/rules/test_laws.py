@@ -11,6 +11,8 @@ import torch
 
 import thalweg as tw
 from descents import RULES, descend, give_gradients, optimizer_of, parameters, usual_chain
+from thalweg.formula import Level
+from thalweg.kernels import plan
 from tolerances import BACKENDS, deviation
 
 if TYPE_CHECKING:
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 every_rule = pytest.mark.parametrize("rule", RULES)
+
+
+def levels(rule: str) -> frozenset[Level]:
+    """What a rule has values for that are coarser than an element."""
+    return frozenset(level for traced in usual_chain(rule).traces() for level in plan(traced).levels)
+
+
+ELEMENT_WISE = [rule for rule in RULES if levels(rule) <= {Level.MODEL}]
+"""Rules that do not see how elements are put together in tensors."""
+APART = [rule for rule in RULES if Level.MODEL not in levels(rule)]
+"""Rules that step a tensor without a look at others."""
 
 
 @every_rule
@@ -35,7 +48,7 @@ def test_the_order_of_parameters_makes_no_difference(rule: str) -> None:
     assert equal(there, back)
 
 
-@every_rule
+@pytest.mark.parametrize("rule", ELEMENT_WISE)
 def test_one_tensor_steps_as_its_pieces_do(rule: str) -> None:
     whole = parameters([(9, 5)], torch.float32)
     rows = [row.clone().requires_grad_() for row in whole[0].detach()]
@@ -106,7 +119,7 @@ def test_the_backends_agree(rule: str, dtype: torch.dtype) -> None:
     assert deviation(numba, reference) <= BACKENDS[dtype]
 
 
-@every_rule
+@pytest.mark.parametrize("rule", APART)
 def test_a_tensor_unused_for_a_while_keeps_its_own_step_count(rule: str) -> None:
     busy, seldom = parameters([(4,), (4,)])
     both = optimizer_of(rule, [busy, seldom])
@@ -143,7 +156,12 @@ def test_the_same_steps_are_taken_again_bit_for_bit(rule: str) -> None:
 
 @every_rule
 def test_a_zero_gradient_at_the_start_moves_nothing(rule: str) -> None:
-    decays = {"adamw": tw.adamw(weight_decay=0), "asgd": tw.asgd(lambd=0)}
+    decays = {
+        "adamw": tw.adamw(weight_decay=0),
+        "asgd": tw.asgd(lambd=0),
+        "lars": tw.lars(weight_decay=0),
+        "lamb": tw.lamb(weight_decay=0),
+    }
     chain = usual_chain(decays.get(rule, rule))
     starts, reached = parameters(), parameters()
     optimizer = tw.Optimizer(reached, chain)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, SupportsFloat, TypeAlias, get_args, get_origin
 
 from thalweg.errors import FormulaError, HyperparameterError, did_you_mean
-from thalweg.formula.scalar import Level
+from thalweg.formula.scalar import Level, Scalar
 from thalweg.formula.slots import MovedSlot, ParameterSlot, Range, Slot, State, Update
 from thalweg.formula.translation import Translation, read_translation
 
@@ -88,6 +88,8 @@ class Rule:
     """`dialect`, `when`, and where each default comes from, by its name."""
     translations: tuple[Translation, ...] = ()
     """What it and its settings are called in torch, in Keras and in its papers."""
+    evaluate: Callable[..., Scalar] | None = None
+    """Where evaluation is to see the parameter, if not where it is: of `p`, states and settings, by their names."""
 
     @property
     def doc(self) -> str:
@@ -200,13 +202,20 @@ class Stage:
 
 
 def rule(
-    *, title: str, source: str, learning_rate: float | None = None, translations: Sequence[str] = (), **notes: str
+    *,
+    title: str,
+    source: str,
+    learning_rate: float | None = None,
+    translations: Sequence[str] = (),
+    evaluate: Callable[..., Scalar] | None = None,
+    **notes: str,
 ) -> Callable[[Callable[..., Update]], Rule]:
     """Make a rule of a formula.
 
     `source` says where the formula is printed, `notes` where each default comes from (by its name), which `dialect` the
     rule speaks and `when` to use it, `translations` how the same is typed elsewhere: see `thalweg.formula.translation`.
-    Raises `FormulaError` if the signature does not say what an argument stands for.
+    `evaluate` says where evaluation is to see the parameter, as a function of the `p`, states and hyper-parameters that
+    it names. Raises `FormulaError` if the signature does not say what an argument stands for.
     """
 
     def read(formula: Callable[..., Update]) -> Rule:
@@ -221,7 +230,15 @@ def rule(
             read_translation(text, rule=formula.__name__, source=source, hyperparameters=hyperparameters)
             for text in translations
         )
-        return Rule(formula.__name__, title, formula, slots, hyperparameters, source, learning_rate, notes, spoken)
+        if evaluate is not None:
+            states = {name for name, slot in slots.items() if isinstance(slot, State)}
+            for name in inspect.signature(evaluate).parameters:
+                if name not in {"p", *states, *hyperparameters}:
+                    message = f"rule `{formula.__name__}`: `evaluate` asks for `{name}`, which is no state of it"
+                    raise FormulaError(message)
+        return Rule(
+            formula.__name__, title, formula, slots, hyperparameters, source, learning_rate, notes, spoken, evaluate
+        )
 
     return read
 

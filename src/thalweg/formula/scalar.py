@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Operation: TypeAlias = Literal[
     "constant", "input",
     "add", "subtract", "multiply", "divide", "power", "negative", "absolute",
-    "sqrt", "exp", "log", "sign", "maximum", "minimum",
+    "sqrt", "exp", "log", "sign", "floor", "maximum", "minimum",
     "less", "less_equal", "equal", "both", "either", "where",
     "total", "mean", "largest",
 ]  # fmt: skip
@@ -197,6 +197,11 @@ def log(x: Scalar | float) -> Scalar:
 def sign(x: Scalar | float) -> Scalar:
     """-1, 0 or 1."""
     return _apply("sign", x)
+
+
+def floor(x: Scalar | float) -> Scalar:
+    """The largest whole number that is not greater."""
+    return _apply("floor", x)
 
 
 def maximum(a: Scalar | float, b: Scalar | float) -> Scalar:

@@ -6,6 +6,7 @@ The joined graph says, for one element of one parameter, the new value of the pa
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
 import sys
 from collections import Counter
@@ -80,6 +81,8 @@ class Trace:
     """The formula's own named values in the order it computes them, for drawing it."""
     moves: Result
     """What the last stage hands to the step: a direction, a displacement or a position."""
+    evaluation: Scalar | None = None
+    """Where evaluation is to see the parameter, of its value and the states as they are; none if where it is."""
 
 
 def trace(  # what a chain can be told
@@ -124,6 +127,7 @@ def trace(  # what a chain can be told
         uses_learning_rate="lr" in inputs,
         steps_of_formula=tuple(tracing.drawn),
         moves=flow,
+        evaluation=tracing.evaluation,
     )
 
 
@@ -140,6 +144,7 @@ class _Tracing:
         self.kept: list[Kept] = []
         self.hypers: dict[str, tuple[int, str]] = {}
         self.drawn: list[tuple[str, Scalar]] = []
+        self.evaluation: Scalar | None = None
         self._stages = stages
         self._labels = _labels(stages)
         self._names = _unique_names(stages, self._labels)
@@ -180,6 +185,11 @@ class _Tracing:
                 message = f"{where}: state `{kept.name}` has one value a {has}, its new value one a {gets}; reduce it"
                 raise FormulaError(message)
         _refuse_idle_settings(stage, own, result, states, where)
+        if stage.rule.evaluate is not None:
+            given = {**arguments, **symbols, "p": self.parameter}
+            self.evaluation = stage.rule.evaluate(
+                **{name: given[name] for name in inspect.signature(stage.rule.evaluate).parameters}
+            )
         self.kept += states
         self.hypers |= {own[local]: (place, local) for local in stage.numbers}
         return result

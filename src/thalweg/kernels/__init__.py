@@ -1,5 +1,5 @@
 """The compilers: from a formula to something that runs, and to something that is read."""
 
-from thalweg.kernels.plan import CHECK, Moved, Plan, plan
+from thalweg.kernels.plan import CHECK, Moved, Plan, plan, plan_evaluation
 
-__all__ = ["CHECK", "Moved", "Plan", "plan"]
+__all__ = ["CHECK", "Moved", "Plan", "plan", "plan_evaluation"]

@@ -46,6 +46,12 @@ def shape_of(level: Level, shape: Sequence[int]) -> tuple[int, ...]:
             return ()
 
 
+def split(vector: Tensor, level: Level, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
+    """A vector of a level's values as one tensor for each parameter, of a shape that broadcasts to its own."""
+    own = [shape_of(level, shape) for shape in shapes]
+    return [part.reshape(one) for part, one in zip(vector.split(list(map(math.prod, own))), own, strict=True)]
+
+
 class Geometry:
     """The matrices, rows and columns of tensors of these shapes, none of them empty."""
 

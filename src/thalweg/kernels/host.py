@@ -31,6 +31,7 @@ _PYTHON = Printer(
         "sqrt": "math.sqrt({0})",
         "exp": "math.exp({0})",
         "log": "math.log({0})",
+        "floor": "float(math.floor({0}))",
         "sign": "float(({0} > 0) - ({0} < 0))",
         "maximum": "{0} if {0} > {1} or {0} != {0} else {1}",
         "minimum": "{0} if {0} < {1} or {0} != {0} else {1}",
@@ -51,6 +52,7 @@ _IEEE = replace(
         "sqrt": "np.sqrt({0})",
         "exp": "np.exp({0})",
         "log": "np.log({0})",
+        "floor": "np.floor({0})",
     },
 )
 """Slower, and never fails: what cannot be computed is NaN, as in the branch of a `where` that is not taken."""

@@ -43,6 +43,7 @@ _PLAIN: Mapping[Operation, Callable[..., Any]] = {
     "exp": sympy.exp,
     "log": sympy.log,
     "sign": sympy.sign,
+    "floor": sympy.floor,
     "maximum": sympy.Function("max"),
     "minimum": sympy.Function("min"),
     "less": lambda a, b: sympy.StrictLessThan(a, b, evaluate=False),
@@ -153,7 +154,7 @@ class _Drawing:
         for result, after in self._results:
             if after is node and result.rpartition(".")[2] == name:
                 return self._letters[result]
-        return _letter(name)
+        return _accented(name)
 
     def _write(self, key: Key, letter: str) -> None:
         self._letters[key] = letter
@@ -223,9 +224,13 @@ def _per(word: str, reduction: Scalar, gathered: Any) -> Any:  # noqa: ANN401  #
 
 
 def _letter(name: str) -> str:
-    """How papers write a name, as sympy wants it spelled: `m_hat` with a hat, `beta1` with an index."""
+    """How papers write what a formula is given, as sympy wants it spelled."""
     last = name.rpartition(".")[2]
-    letter = _LETTERS.get(last, last)
+    return _accented(_LETTERS.get(last, last))
+
+
+def _accented(name: str) -> str:
+    """`m_hat` with a hat, `g_bar` with a bar: as sympy wants them spelled."""
     for accent in ("hat", "bar"):
-        letter = letter.removesuffix(f"_{accent}") + accent if letter.endswith(f"_{accent}") else letter
-    return letter
+        name = name.removesuffix(f"_{accent}") + accent if name.endswith(f"_{accent}") else name
+    return name

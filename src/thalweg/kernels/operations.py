@@ -25,6 +25,7 @@ OPERATIONS: Mapping[Operation, Callable[..., Tensor]] = {
     "exp": torch.exp,
     "log": torch.log,
     "sign": torch.sign,
+    "floor": torch.floor,
     "maximum": torch.maximum,
     "minimum": torch.minimum,
     "less": torch.lt,

@@ -7,6 +7,7 @@ Nothing is written before the last pass, so that every pass sees the state as it
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -171,6 +172,17 @@ def plan(traced: Trace) -> Plan:
         coarse=tuple(planner.coarse),
         updates=tuple(Coarse(name, value, last + 1) for name, value in afters),
     )
+
+
+def plan_evaluation(traced: Trace) -> Plan | None:
+    """The plan that puts the parameter where evaluation is to see it; None if it is there."""
+    if traced.evaluation is None:
+        return None
+    return plan(dataclasses.replace(traced, parameter=traced.evaluation, states=_untouched(traced)))
+
+
+def _untouched(traced: Trace) -> tuple[Kept, ...]:
+    return tuple(dataclasses.replace(kept, after=kept.before) for kept in traced.states)
 
 
 class _Planner:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import typing
 from typing import TYPE_CHECKING
 
 import torch
 
 from thalweg.formula.scalar import Level, descend
-from thalweg.kernels.geometry import as_stack, shape_of
+from thalweg.kernels.geometry import as_stack, split
 from thalweg.kernels.operations import OPERATIONS
 from thalweg.kernels.plan import Moved
 
@@ -128,9 +127,8 @@ class ReferenceBinding:
         """Coarse values for the passes to come, as vectors of their level."""
         shapes = [shape for shape, _ in self._shapes]
         for name, vector in values.items():
-            own = [shape_of(self._levels[name], shape) for shape in shapes]
-            for place, part in enumerate(vector.split([math.prod(one) for one in own])):
-                self._coarse[place][name] = part.reshape(own[place])
+            for own, part in zip(self._coarse, split(vector, self._levels[name], shapes), strict=True):
+                own[name] = part
 
     @torch.no_grad()
     def run(self, place: int = -1) -> int | None:

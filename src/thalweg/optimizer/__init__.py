@@ -1,6 +1,28 @@
-"""torch's face: the one optimizer, and the drop-in classes for torch's."""
+"""torch's face: the one optimizer, the drop-in classes for torch's, and checkpoints by parameter name."""
 
+from thalweg.optimizer.checkpoint_file import load, save
 from thalweg.optimizer.dropin import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, RAdam, RMSprop, Rprop
+from thalweg.optimizer.foreign import load_torch_state, torch_state
+from thalweg.optimizer.load_report import LoadReport
+from thalweg.optimizer.named import load_named_state, named_state
 from thalweg.optimizer.optimizer import Optimizer
 
-__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Optimizer", "RAdam", "RMSprop", "Rprop"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "LoadReport",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "load",
+    "load_named_state",
+    "load_torch_state",
+    "named_state",
+    "save",
+    "torch_state",
+]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from thalweg.formula import Schedule, Value
 
 _SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr")
-PLUMBING = frozenset(("params", "param_names", "roles", "chain", "maximize", "steps", *_SCHEDULERS))
+PLUMBING = frozenset(("params", "param_names", "roles", "name", "chain", "maximize", "steps", *_SCHEDULERS))
 """Entries of a group that are no number of its chain: torch's, those that its schedulers leave there, and ours."""
 
 

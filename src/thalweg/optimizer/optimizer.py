@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 import threading
@@ -15,13 +16,15 @@ from thalweg.errors import BackendError, ChainError, HyperparameterError, Parame
 from thalweg.formula import Stage
 from thalweg.optimizer.checkpoint import as_plain, check_fits
 from thalweg.optimizer.dialect import ChainDialect, Dialect
+from thalweg.optimizer.evaluating import moved_to_evaluation
 from thalweg.optimizer.layout import Backend
+from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.selection import with_roles
 from thalweg.optimizer.stepper import NonFinite, Stepper
 from thalweg.optimizer.watched import WatchedState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -109,6 +112,18 @@ class Optimizer(torch.optim.Optimizer):
         return self._step(closure)
 
     step.hooked = True  # pyright: ignore[reportFunctionMemberAccess]  # torch need not wrap it: `_step_with_hooks` does
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Generator[None]:
+        """Meanwhile, the parameters are where evaluation is to see them.
+
+        That is at an average behind the step, or at the point that a schedule-free rule has in mind.
+
+        Raises `ChainError` if the chain has no such point.
+        """
+        readings = [Reading(group, self._dialect) for group in self.param_groups]
+        with self._lock, moved_to_evaluation(readings, self._watched_state(), self._dialect):
+            yield
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters: a dictionary with `params` and, where they differ, numbers or a `chain`.

@@ -14,6 +14,7 @@ from thalweg.formula import Direction, Fraction, NonNegative, Step, Update, Zero
     "two. Without the rectification that adabelief-pytorch switches on by default.",
     when="As Adam, where gradients are steady: it takes larger steps there. ε matters more than in Adam, since s is "
     "small where Adam's v is not.",
+    translations=("Zhuang_et_al_2020(α=lr, β1=beta1, β2=beta2, ε=eps)",),
 )
 def adabelief(
     g: Direction,

@@ -25,6 +25,11 @@ from thalweg.formula import (
     dialect="The learning rate stands `outside` the accumulated update (torch; the paper has none, which is 1) "
     "or `inside` it (Misra's lecture).",
     when="Where no rate is known; a rate of 1 is the paper's. Without ε it never moves.",
+    translations=(
+        "torch.optim.Adadelta(lr=lr, rho=rho, eps=eps); default rho=0.9",
+        "keras.optimizers.Adadelta(learning_rate=lr, rho=rho, epsilon=eps); default learning_rate=0.001, epsilon=1e-7",
+        "Zeiler_2012(ρ=rho, ε=eps); it has no rate, which is 1",
+    ),
 )
 def adadelta(
     g: Direction,

@@ -34,9 +34,8 @@ from thalweg.formula import (
     eps2="1e-3, Shazeer and Stern 2018, section 8",
     d="1, Shazeer and Stern 2018, section 6",
     weight_decay="0, torch.optim.Adafactor",
-    form="torch: ε₁ bounds the estimate from below; paper: ε₁ is added to the squares",
-    dialect="torch's: the learning rate is an upper bound of the relative step 1/√t; ε₁ bounds the second moment's root "
-    "and the rows' mean from below.",
+    dialect="form='torch': the learning rate is an upper bound of the relative step 1/√t; ε₁ bounds the root of the "
+    "second moment and the rows' mean from below. form='paper' adds ε₁ to the squares.",
     when="Large models where memory is short: its state is one number a row and a column. No momentum.",
 )
 def adafactor(

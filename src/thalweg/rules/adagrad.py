@@ -14,6 +14,14 @@ from thalweg.formula import Direction, NonNegative, Scalar, State, Step, Update,
     rate_decay="none, as the paper; torch.optim.Adagrad has it as `lr_decay`, 0 by default",
     dialect="ε `outside` the root (the paper, torch) or `inside` it (Dean et al. 2012; optax).",
     when="With sparse features, whose rare weights keep a large rate. It can stall: the rate never rises again.",
+    translations=(
+        "torch.optim.Adagrad(lr=lr, lr_decay=rate_decay, initial_accumulator_value=r0, eps=eps)",
+        (
+            "keras.optimizers.Adagrad(learning_rate=lr, initial_accumulator_value=r0, epsilon=eps) where "
+            "epsilon='inside'; default learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7"
+        ),
+        "Duchi_Hazan_and_Singer_2011(η=lr, δ=eps)",
+    ),
 )
 def adagrad(
     g: Direction,

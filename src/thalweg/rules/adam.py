@@ -15,6 +15,16 @@ from thalweg.formula import Direction, Fraction, NonNegative, Step, Update, Zero
     dialect="ε `outside` the root (the paper, torch) or `inside` it; `bias_correction=False` as Kao's lecture "
     "first shows it; `amsgrad=True` as torch has it: the largest v so far, corrected for its start as v is.",
     when="The robust first choice for most networks; try AdamW where weights should decay.",
+    translations=(
+        "torch.optim.Adam(lr=lr, betas=(beta1, beta2), eps=eps, amsgrad=amsgrad)",
+        (
+            "keras.optimizers.Adam(learning_rate=lr, beta_1=beta1, beta_2=beta2, epsilon=eps * sqrt(1 - beta2**t), "
+            "amsgrad=amsgrad); default epsilon=1e-7; its epsilon is the paper's ε̂, and a constant, eps, is the same "
+            "only in the long run"
+        ),
+        "Kingma_and_Ba_2015(α=lr, β1=beta1, β2=beta2, ε=eps)",
+        "Reddi_Kale_and_Kumar_2018(α=lr, β1=beta1, β2=beta2) where amsgrad=True, bias_correction=False, eps=0",
+    ),
 )
 def adam(
     g: Direction,

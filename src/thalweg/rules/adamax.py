@@ -15,6 +15,14 @@ from thalweg.formula import Direction, Fraction, NonNegative, Step, Update, Zero
     dialect="ε is added to the gradient's size before the maximum (`gradient`, torch) or to u in the division "
     "(`division`, Keras, optax).",
     when="With gradients that are sparse or have rare large values, which u remembers exactly.",
+    translations=(
+        "torch.optim.Adamax(lr=lr, betas=(beta1, beta2), eps=eps) where epsilon='gradient'",
+        (
+            "keras.optimizers.Adamax(learning_rate=lr, beta_1=beta1, beta_2=beta2, epsilon=eps) where "
+            "epsilon='division'; default learning_rate=0.001, epsilon=1e-7"
+        ),
+        "Kingma_and_Ba_2015(α=lr, β1=beta1, β2=beta2) where eps=0",
+    ),
 )
 def adamax(
     g: Direction,

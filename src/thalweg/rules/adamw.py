@@ -14,6 +14,18 @@ from thalweg.formula import Direction, Fraction, NonNegative, Parameter, Step, U
     dialect="torch's: the decay is multiplied by the learning rate, so that λ here is the paper's λ divided by its α.",
     when="As Adam, where weights should decay: transformers, and most training today. `chain(adam(), decay(λ), "
     "step(α))` is the same.",
+    translations=(
+        "torch.optim.AdamW(lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)",
+        (
+            "keras.optimizers.AdamW(learning_rate=lr, weight_decay=weight_decay, beta_1=beta1, beta_2=beta2, "
+            "epsilon=eps * sqrt(1 - beta2**t)); default weight_decay=0.004, epsilon=1e-7; its epsilon is the paper's "
+            "ε̂, and a constant, eps, is the same only in the long run"
+        ),
+        (
+            "Loshchilov_and_Hutter_2019(α=lr, λ=lr * weight_decay, β1=beta1, β2=beta2, ε=eps); a schedule there "
+            "multiplies α and λ"
+        ),
+    ),
 )
 def adamw(
     g: Direction,

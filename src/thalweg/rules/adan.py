@@ -31,6 +31,12 @@ from thalweg.formula import (
     "`weight_decay=λ` divides the new parameter by 1 + αλ; the code's `no_prox` is `chain(adan(), decay(λ), step(α))`. "
     "optax.adan has 1 - beta2 where beta2 stands before a difference here.",
     when="With large batches and transformers; it stands rates several times Adam's, and keeps four states.",
+    translations=(
+        (
+            "Xie_et_al_2022(η=lr, β1=1 - beta1, β2=1 - beta2, β3=1 - beta3, ε=eps, λ=weight_decay); its averages "
+            "start at the first gradient, uncorrected"
+        ),
+    ),
 )
 def adan(
     g: Direction,

@@ -36,6 +36,12 @@ from thalweg.formula import (
     "is not corrected for its start. Other warm-ups are schedules of `alpha_slow` and `beta3`.",
     when="In long runs, of tens of thousands of steps, for which old gradients still count; warm both up over the "
     "whole run, or the slow average may diverge early. In short runs a smaller `beta3`.",
+    translations=(
+        (
+            "Pagliardini_Ablin_and_Grangier_2024(η=lr, β1=beta1, β2=beta2, β3=beta3, α=alpha_slow, ε=eps, "
+            "T_α=alpha_warmup, T_β3=beta3_warmup, β_start=beta_start)"
+        ),
+    ),
 )
 def ademamix(
     g: Direction,

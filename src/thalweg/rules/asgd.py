@@ -26,6 +26,7 @@ from thalweg.formula import (
     "The average is the state `ax`, and begins with the step t0 + 2; the parameter itself is not averaged.",
     when="On convex problems with noisy gradients, where the average is the better answer. Set t0 to when the "
     "descent has arrived: with the default, the average is the parameter for a million steps.",
+    translations=("torch.optim.ASGD(lr=lr, lambd=lambd, alpha=power, t0=t0); while the rate is constant",),
 )
 def asgd(
     g: Direction,

@@ -35,6 +35,7 @@ from thalweg.formula import (
     "is held against the `average` of those before it (Jacobs, without bounds) or the `velocity` (the lecture, with "
     "bounds). A product of zero changes no gain.",
     when="With the whole data set in one batch, or large minibatches: in small ones the noise changes the signs.",
+    translations=("Jacobs_1988(ε0=lr, κ=kappa * lr, φ=phi, θ=theta); while the rate is constant",),
 )
 def delta_bar_delta(
     g: Direction,

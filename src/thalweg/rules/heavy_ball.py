@@ -26,6 +26,22 @@ from thalweg.formula import (
     "velocity is the gradient whatever the dampening; `averaged` weighs the new gradient by 1 - beta. While "
     "the rate is constant, classical at α is torch at α, and averaged at α/(1 - beta).",
     when="Where gradients zig-zag across a valley or are noisy; the classic choice for convolutional networks.",
+    translations=(
+        (
+            "torch.optim.SGD(lr=lr, momentum=beta) where form='classical'; default lr=0.001, momentum=0; while the "
+            "rate is constant"
+        ),
+        "torch.optim.SGD(lr=lr, momentum=beta, dampening=dampening) where form='torch'",
+        "torch.optim.SGD(lr=(1 - beta) * lr, momentum=beta) where form='averaged'",
+        "keras.optimizers.SGD(learning_rate=lr, momentum=beta) where form='classical'; default momentum=0",
+        "keras.optimizers.SGD(learning_rate=lr, momentum=beta) where form='torch'; while the rate is constant",
+        (
+            "keras.optimizers.SGD(learning_rate=(1 - beta) * lr, momentum=beta) where form='averaged'; while the rate "
+            "is constant"
+        ),
+        "Polyak_1964(α=lr, β=beta)",
+        "Rumelhart_Hinton_and_Williams_1986(ε=lr, α=beta)",
+    ),
 )
 def heavy_ball(
     g: Direction,

@@ -12,6 +12,10 @@ from thalweg.formula import Direction, Displacement, LearningRate, NonNegative, 
     dialect="The learning rate is the sequence β, and γ may be a schedule too. Nothing else damps: it is the classical "
     "heavy ball only for γ falling as its βᵏ, and the rate growing as α/βᵏ.",
     when="To see what damping is for: with constant sequences it swings about a minimum for ever.",
+    translations=(
+        "torch.optim.SGD(lr=lr * gamma, momentum=1); while the rate is constant",
+        "lectures(β=lr, γ=gamma)",
+    ),
 )
 def heavy_ball_two_sequences(
     g: Direction,

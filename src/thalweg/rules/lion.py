@@ -13,6 +13,10 @@ from thalweg.formula import Direction, Fraction, Update, Zeros, rule, sign
     "beta1 equal to beta2 it is Signum.",
     when="With large batches and little memory: one state in place of Adam's two. Its rate is three to ten times "
     "smaller than AdamW's, its decay as much larger.",
+    translations=(
+        "keras.optimizers.Lion(learning_rate=lr, beta_1=beta1, beta_2=beta2); default learning_rate=0.001",
+        "Chen_et_al_2023(η=lr, β1=beta1, β2=beta2)",
+    ),
 )
 def lion(g: Direction, m: Zeros, *, beta1: Fraction = 0.9, beta2: Fraction = 0.99) -> Update:
     """Step by the sign of a mixture of the gradient and its average, which remembers longer than the mixture."""

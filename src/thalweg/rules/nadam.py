@@ -16,6 +16,14 @@ from thalweg.formula import Direction, Fraction, NonNegative, Scalar, State, Ste
     dialect="torch's: the momentum at step t is β₁(1 - 0.96^(ψt)/2), and the average of gradients has β₁.",
     when="As Adam; it often needs fewer steps at the start. It keeps the product of its momenta, one number more "
     "a weight.",
+    translations=(
+        "torch.optim.NAdam(lr=lr, betas=(beta1, beta2), eps=eps, momentum_decay=momentum_decay)",
+        (
+            "keras.optimizers.Nadam(learning_rate=lr, beta_1=beta1, beta_2=beta2, epsilon=eps) where "
+            "momentum_decay=1; default learning_rate=0.001, epsilon=1e-7"
+        ),
+        "Dozat_2016(η=lr, μ=beta1, ν=beta2, ε=eps); there the average of gradients has μ_t, too",
+    ),
 )
 def nadam(
     g: Direction,

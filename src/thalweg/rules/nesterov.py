@@ -14,6 +14,22 @@ from thalweg.formula import Direction, Displacement, Fraction, LearningRate, Upd
     dialect="`shifted` is the look-ahead form seen at the look-ahead point, which is what is stored as the "
     "parameter; `torch` has the learning rate outside the velocity. The two agree while the rate is constant.",
     when="As heavy ball, with less overshoot: the gradient is taken where the velocity leads.",
+    translations=(
+        (
+            "torch.optim.SGD(lr=lr, momentum=beta, nesterov=True) where form='shifted'; default lr=0.001, momentum=0; "
+            "while the rate is constant"
+        ),
+        "torch.optim.SGD(lr=lr, momentum=beta, nesterov=True) where form='torch'",
+        (
+            "keras.optimizers.SGD(learning_rate=lr, momentum=beta, nesterov=True) where form='shifted'; default "
+            "momentum=0"
+        ),
+        (
+            "keras.optimizers.SGD(learning_rate=lr, momentum=beta, nesterov=True) where form='torch'; while the rate "
+            "is constant"
+        ),
+        "Sutskever_et_al_2013(ε=lr, μ=beta); our parameter is its θ + μv, where it takes the gradient",
+    ),
 )
 def nesterov(
     g: Direction,

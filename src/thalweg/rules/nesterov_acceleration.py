@@ -16,6 +16,10 @@ from thalweg.formula import AtParameter, Direction, LearningRate, Parameter, Pos
     "the state `x`. With a constant momentum it is Nesterov momentum whose first step has no jump.",
     when="On smooth convex functions with exact gradients, at a rate of one over the largest curvature. Noise is "
     "carried along by the growing momentum.",
+    translations=(
+        "Su_Boyd_and_Candès_2016(s=lr)",
+        "Nesterov_2004(L=1 / lr, μ=1 / (lr * kappa))",
+    ),
 )
 def nesterov_acceleration(
     g: Direction,

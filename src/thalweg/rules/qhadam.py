@@ -16,6 +16,7 @@ from thalweg.formula import Direction, Fraction, NonNegative, Range, Step, Updat
     eps="1e-8, qhoptim; as Adam",
     dialect="ε outside the root. `nu1=1, nu2=1` is Adam, and `nu1=beta1` nearly NAdam, whose correction differs.",
     when="As Adam, with a longer memory; `nu2` below 1 bounds a single step where gradients are rare and large.",
+    translations=("Ma_and_Yarats_2019(α=lr, ν1=nu1, ν2=nu2, β1=beta1, β2=beta2, ε=eps)",),
 )
 def qhadam(
     g: Direction,

@@ -14,6 +14,7 @@ from thalweg.formula import Direction, Fraction, Range, Update, Zeros, rule
     dialect="The average weighs the new gradient by 1 - beta, so that its rate is that of undamped momentum divided "
     "by 1 - beta. `nu=1` is the averaged heavy ball, `nu=0` gradient descent, `nu=beta` Nesterov momentum.",
     when="As momentum, with a long memory that does not delay the newest gradient.",
+    translations=("Ma_and_Yarats_2019(α=lr, ν=nu, β=beta)",),
 )
 def qhm(
     g: Direction,

@@ -13,6 +13,10 @@ from thalweg.formula import Direction, Fraction, NonNegative, Step, Update, Zero
     dialect="torch's: ε is added to √v before the correction of its start, and the scale counts once ρ exceeds 5; the "
     "paper says 4.",
     when="As Adam without a warm-up of the rate: the first steps are those of momentum alone.",
+    translations=(
+        "torch.optim.RAdam(lr=lr, betas=(beta1, beta2), eps=eps)",
+        "Liu_et_al_2020(α=lr, β1=beta1, β2=beta2); it has no ε, and trusts the scale from ρ = 4 on, not 5",
+    ),
 )
 def radam(
     g: Direction,

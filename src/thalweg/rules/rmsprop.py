@@ -15,6 +15,13 @@ from thalweg.formula import Direction, Fraction, NonNegative, Update, Zeros, rul
     dialect="ε `outside` the root (torch) or `inside` it (TensorFlow, optax); `centred` subtracts the squared "
     "mean (Graves).",
     when="With minibatches and recurrent networks, where gradients differ in scale from weight to weight.",
+    translations=(
+        "torch.optim.RMSprop(lr=lr, alpha=rho, eps=eps, centered=centred); default lr=0.01",
+        (
+            "keras.optimizers.RMSprop(learning_rate=lr, rho=rho, epsilon=eps, centered=centred) where "
+            "epsilon='inside'; default rho=0.9, epsilon=1e-7"
+        ),
+    ),
 )
 def rmsprop(
     g: Direction,

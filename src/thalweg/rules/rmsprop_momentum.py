@@ -25,6 +25,22 @@ from thalweg.formula import (
     dialect="`classical` has the learning rate inside the velocity, `torch` outside: the same while the rate is "
     "constant. ε `outside` the root (torch) or `inside` it (Graves, TensorFlow); `centred` as Graves.",
     when="As RMSProp, where the descent also zig-zags. It seldom helps much, says its lecture.",
+    translations=(
+        (
+            "torch.optim.RMSprop(lr=lr, momentum=beta, alpha=rho, eps=eps, centered=centred) where form='classical'; "
+            "default lr=0.01, momentum=0; while the rate is constant"
+        ),
+        "torch.optim.RMSprop(lr=lr, momentum=beta, alpha=rho, eps=eps, centered=centred) where form='torch'",
+        (
+            "keras.optimizers.RMSprop(learning_rate=lr, momentum=beta, rho=rho, epsilon=eps, centered=centred) where "
+            "epsilon='inside', form='classical'; default momentum=0, rho=0.9, epsilon=1e-7"
+        ),
+        (
+            "keras.optimizers.RMSprop(learning_rate=lr, momentum=beta, rho=rho, epsilon=eps, centered=centred) where "
+            "epsilon='inside', form='torch'; while the rate is constant"
+        ),
+        "Graves_2013(aleph=rho, beth=beta, gimel=lr, daleth=eps) where epsilon='inside', centred=True",
+    ),
 )
 def rmsprop_momentum(
     g: Direction,

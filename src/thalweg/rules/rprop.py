@@ -33,6 +33,16 @@ from thalweg.formula import (
     "After `rprop+` and `irprop-` have met a change of sign, the next step keeps its size.",
     when="With the whole data set in one batch. Not with minibatches: it weighs nine small gradients against "
     "one large as 9 to 1.",
+    translations=(
+        (
+            "torch.optim.Rprop(lr=delta0, etas=(eta_minus, eta_plus), step_sizes=(delta_min, delta_max)) where "
+            "form='irprop-'; default lr=0.01"
+        ),
+        (
+            "Riedmiller_and_Braun_1993(Δ0=delta0, η_minus=eta_minus, η_plus=eta_plus, Δ_min=delta_min, "
+            "Δ_max=delta_max) where form='rprop+'"
+        ),
+    ),
 )
 def rprop(
     g: Direction,

@@ -11,6 +11,10 @@ from thalweg.formula import Direction, Fraction, Update, Zeros, rule, sign
     dialect="`beta=0` is signSGD, Algorithm 1 of the same paper, also known as the Manhattan update. A weight whose "
     "average is exactly zero stays where it is.",
     when="Where only a gradient's sign can be sent or trusted. Its step never shrinks by itself: let the rate decay.",
+    translations=(
+        "keras.optimizers.Lion(learning_rate=lr, beta_1=beta, beta_2=beta); default learning_rate=0.001, beta_2=0.99",
+        "Bernstein_et_al_2018(δ=lr, β=beta)",
+    ),
 )
 def signum(g: Direction, m: Zeros, *, beta: Fraction = 0.9) -> Update:
     """Step by the sign of the averaged gradient."""

@@ -17,6 +17,7 @@ from thalweg.formula import Direction, Fraction, NonNegative, Scalar, State, Ste
     "(optax, TensorFlow Federated; optax starts m at 1e-6 too).",
     when="As Adam, where gradients are rare: v changes by no more than (1 - beta2)g² a step, however large it is. "
     "Its rate is about ten times Adam's.",
+    translations=("Zaheer_et_al_2018(η=lr, β1=beta1, β2=beta2, ε=eps) where v0=0",),
 )
 def yogi(
     g: Direction,

@@ -2,7 +2,7 @@
 
 A schedule is called with k, the number of steps already done (0 on the first step), and gives back a float
 computed in float64. It is an inert value: nothing to save, nothing to advance, so a run resumes from its step
-count alone. It prints as it is typed.
+count alone. It prints as it is typed. (`plateau` alone is no such function: it goes by a metric, and has a state.)
 
 - One after the other: `warmup(500) >> cosine(3e-4, steps=10_000)`.
 - Scaled, or one times another: `0.1 * cosine(3e-4, steps=10_000)`.
@@ -31,6 +31,7 @@ from thalweg.schedules.decays import (
     polynomial,
     step_decay,
 )
+from thalweg.schedules.plateau import plateau
 from thalweg.schedules.schedule import Schedule, custom
 from thalweg.schedules.warmup import warmup
 
@@ -45,6 +46,7 @@ __all__ = [
     "linear",
     "multi_step",
     "one_cycle",
+    "plateau",
     "polynomial",
     "robbins_monro",
     "sgdr",

@@ -35,6 +35,7 @@ NUMBA = Printer(
         "sqrt": "math.sqrt({0})",
         "exp": "math.exp({0})",
         "log": "math.log({0})",
+        "floor": "number(math.floor({0}))",
         "sign": "number(1.0) if {0} > 0 else (number(-1.0) if {0} < 0 else number(0.0))",
         "maximum": "{0} if {0} > {1} or {0} != {0} else {1}",
         "minimum": "{0} if {0} < {1} or {0} != {0} else {1}",

@@ -1,0 +1,72 @@
+"""Where a group stands: how far its schedules have come, and what its chain keeps for the whole model."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+
+from thalweg.errors import ThalwegError
+from thalweg.formula import Level
+from thalweg.optimizer.selection import kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from thalweg.formula import Schedule
+    from thalweg.optimizer.dialect import Dialect
+
+
+@runtime_checkable
+class Controller(Protocol):
+    """A schedule that goes by more than the step, as `plateau` does."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands."""
+        ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        ...
+
+
+def schedules_of(group: Mapping[str, Any], dialect: Dialect) -> dict[str, Schedule]:
+    """The group's numbers that a schedule drives."""
+    chain = dialect.read(group)
+    return {name: value for name, value in chain.numbers(*chain.traces(kinds(group, chain))).items() if callable(value)}
+
+
+def counts_of(group: Mapping[str, Any], dialect: Dialect) -> set[str]:
+    """The group's entries that are no settings but state: its steps, and what the chain keeps for the whole model."""
+    chain = dialect.read(group)
+    states = [kept for traced in chain.traces(kinds(group, chain)) for kept in traced.states]
+    return {"steps", *(kept.name for kept in states if kept.level is Level.MODEL)}
+
+
+def controllers_in(schedule: object) -> list[Controller]:
+    """The controllers that a schedule is composed of."""
+    if isinstance(schedule, Controller):
+        return [schedule]
+    if not dataclasses.is_dataclass(schedule):
+        return []
+    values = [getattr(schedule, field.name) for field in dataclasses.fields(schedule)]
+    parts = [part for value in values for part in (value if isinstance(value, tuple | list) else [value])]
+    return [controller for part in cast("list[object]", parts) for controller in controllers_in(part)]
+
+
+def states_in(schedule: object) -> list[dict[str, Any]]:
+    """Where the controllers of a schedule stand."""
+    return [controller.state_dict() for controller in controllers_in(schedule)]
+
+
+def misfit(schedule: Schedule, states: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why the controllers of a schedule cannot go on from these states; None if they can."""
+    controllers = controllers_in(schedule)
+    if len(controllers) != len(states):
+        return f"{len(states)} controllers were saved, and {schedule!r} has {len(controllers)}"
+    try:
+        for controller, state in zip(controllers, states, strict=True):
+            copy.deepcopy(controller).load_state_dict(state)
+    except ThalwegError as error:
+        return str(error)
+    return None

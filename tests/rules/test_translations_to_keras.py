@@ -1,0 +1,65 @@
+"""What a rule says of Keras is so, where Keras is installed: typed as translated, it takes the same steps."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from oracles.gradients import START, gradients
+from tolerances import TORCH, deviation
+from translations import STEPS, Case, cases, constant, differing_defaults, falling, our_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from thalweg.formula import Rule
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+keras = pytest.importorskip("keras", reason="Keras is not installed: pip install keras")
+CASES = cases("Keras")
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
+
+
+@pytest.fixture(autouse=True)
+def double_precision() -> None:
+    keras.config.set_floatx("float64")
+
+
+def keras_path(case: Case, rate: Callable[[int], float]) -> list[Tensor]:
+    variable = keras.Variable(START, dtype="float64")
+    make = getattr(keras.optimizers, case.translation.name.removeprefix("keras.optimizers."))
+    optimizer = make(**case.values(0, rate(0)))
+    path: list[Tensor] = []
+    for k, g in enumerate(gradients(STEPS)):
+        for argument, value in case.values(k, rate(k)).items():
+            setattr(optimizer, argument, value)
+        optimizer.apply([keras.ops.convert_to_tensor(g, dtype="float64")], [variable])
+        path.append(torch.as_tensor(keras.ops.convert_to_numpy(variable).copy()))
+    return path
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_keras_optimizer_as_translated_takes_the_same_ten_steps(case: Case) -> None:
+    assert deviation(our_path(case, constant), keras_path(case, constant)) < TORCH[torch.float64]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_it_also_does_so_while_the_rate_changes_unless_it_says_otherwise(case: Case) -> None:
+    apart = deviation(our_path(case, falling), keras_path(case, falling))
+    if case.translation.needs_constant_rate:
+        assert apart > 1e-3
+    else:
+        assert apart < TORCH[torch.float64]
+
+
+@pytest.mark.parametrize("rule", list({case.rule.name: case.rule for case in CASES}.values()), ids=repr)
+def test_the_defaults_that_are_not_ours_are_said(rule: Rule) -> None:
+    for name in {t.name for t in rule.translations if t.library == "Keras"}:
+        make = getattr(keras.optimizers, name.removeprefix("keras.optimizers."))
+        said, there = differing_defaults(rule, make, name=name)
+        assert said == there

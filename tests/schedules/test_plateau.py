@@ -1,0 +1,367 @@
+"""Decay on a plateau: torch's numbers, a state of its own, and nothing shared by accident."""
+
+# ruff: noqa: ANN401  # what the type checker would refuse, and a user without one may still pass
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import io
+import json
+import math
+import pickle
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+import thalweg as tw
+from thalweg.errors import CheckpointError, ScheduleError
+from thalweg.schedules import constant, cosine, inverse, linear, plateau, robbins_monro, warmup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from thalweg.schedules import Schedule
+
+NOTHING: Any = None
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda controller: pickle.loads(pickle.dumps(controller)),  # noqa: S301  # our own bytes
+}
+
+
+def torchs(start: float, **settings: Any) -> tuple[torch.optim.Optimizer, ReduceLROnPlateau]:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=start)
+    return optimizer, ReduceLROnPlateau(optimizer, **settings)
+
+
+def fed(controller: plateau, metrics: Iterable[float]) -> plateau:
+    for metric in metrics:
+        controller.update(metric)
+    return controller
+
+
+# Few values and coarse thresholds, so that ties, exact thresholds and decays below `eps` come up often.
+metric_lists = st.lists(
+    st.one_of(
+        st.sampled_from([0.0, 0.5, 0.9, 1.0, 1.1, 2.0, -1.0, -0.9, -1.1]),
+        st.floats(min_value=-1e6, max_value=1e6),
+    ),
+    min_size=1,
+    max_size=60,
+)
+settings_dicts = st.fixed_dictionaries(
+    {},
+    optional={
+        "mode": st.sampled_from(["min", "max"]),
+        "factor": st.sampled_from([0.0, 0.1, 0.3, 0.9]),
+        "patience": st.integers(min_value=0, max_value=4),
+        "threshold": st.sampled_from([0.0, 1e-4, 0.1, 0.5]),
+        "threshold_mode": st.sampled_from(["rel", "abs"]),
+        "cooldown": st.integers(min_value=0, max_value=3),
+        "min_lr": st.sampled_from([0.0, 0.001, 0.03, 0.1]),
+        "eps": st.sampled_from([0.0, 1e-8, 0.01]),
+    },
+)
+
+
+@given(st.sampled_from([0.1, 0.3, 1.0]), settings_dicts, metric_lists)
+def test_it_gives_torchs_rates_to_the_last_bit(start: float, settings: dict[str, Any], metrics: list[float]):
+    ours = plateau(start, **settings)
+    optimizer, theirs = torchs(start, **settings)
+    for metric in metrics:
+        ours.update(metric)
+        theirs.step(metric)
+        assert ours(0) == optimizer.param_groups[0]["lr"]
+        state = ours.state_dict()
+        names = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
+        assert [state[name] for name in names] == [getattr(theirs, name) for name in names]
+
+
+def test_the_random_sequences_do_reach_decays():
+    metrics = np.random.default_rng(0).normal(size=400)
+    ours = plateau(1.0, factor=0.7, patience=2, cooldown=1, min_lr=1e-3, mode="max")
+    optimizer, theirs = torchs(1.0, factor=0.7, patience=2, cooldown=1, min_lr=1e-3, mode="max")
+    rates: list[float] = []
+    for metric in metrics:
+        ours.step(metric)
+        theirs.step(metric)
+        rates.append(ours(0))
+        assert rates[-1] == optimizer.param_groups[0]["lr"]
+    assert len(set(rates)) > 15
+    assert rates[-1] == 1e-3
+
+
+def test_its_defaults_are_torchs():
+    _, theirs = torchs(0.1)
+    ours = plateau(0.1)
+    for name in ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "eps"):
+        assert getattr(ours, name) == getattr(theirs, name)
+    assert [ours.min_lr] == theirs.min_lrs
+
+
+def test_an_infinity_on_the_bad_side_is_a_look_without_improvement_as_in_torch():
+    metrics = [math.inf, math.inf, 3.0, math.inf, math.inf]
+    ours = fed(plateau(1.0, patience=1), metrics)
+    optimizer, theirs = torchs(1.0, patience=1)
+    for metric in metrics:
+        theirs.step(metric)
+    assert ours(0) == optimizer.param_groups[0]["lr"] == 0.1 * 0.1
+
+
+@pytest.mark.parametrize(
+    "one", [1, np.float32(1), np.array([1.0]).sum(), torch.tensor(1.0), torch.tensor([1.0])], ids=repr
+)
+def test_a_metric_is_a_number_of_any_kind(one: Any):
+    controller = plateau(0.1)
+    controller.update(one)
+    assert controller.state_dict()["best"] == 1
+    assert type(controller.state_dict()["best"]) is float
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        (math.nan, "the metric is NaN, by which nothing can be judged"),
+        (torch.tensor(math.nan), "the metric is NaN, by which nothing can be judged"),
+        (-math.inf, "the metric is -inf, which no later one could beat"),
+        (NOTHING, "the metric is None; it must be a number"),
+        ("0.5", "the metric is '0.5'; it must be a number"),
+        (torch.zeros(2), "the metric is tensor([0., 0.]); it must be a number"),
+        (10**400, "the metric is 1000"),
+    ],
+    ids=["NaN", "a tensor of NaN", "-∞", "nothing", "text", "two numbers", "too great"],
+)
+def test_a_metric_that_cannot_be_judged_is_refused_and_changes_nothing(metric: Any, message: str):
+    controller = fed(plateau(0.1, patience=0), [1.0])
+    before = controller.state_dict()
+    with pytest.raises(ScheduleError, match=re.escape(f"plateau(0.1, patience=0): {message}")):
+        controller.update(metric)
+    assert controller.state_dict() == before
+
+
+def test_what_can_never_be_beaten_is_the_other_infinity_where_greater_is_better():
+    controller = fed(plateau(0.1, mode="max"), [-math.inf, 1.0])
+    with pytest.raises(ScheduleError, match="the metric is inf, which no later one could beat"):
+        controller.update(math.inf)
+
+
+ARGUMENTS: list[tuple[dict[str, Any], str]] = [
+    ({"factor": 1.0}, "`factor` is 1.0; it must be below 1, or the rate never falls"),
+    ({"factor": -0.5}, "`factor` is -0.5; it must be a finite number, 0 or more"),
+    ({"patience": -1}, "`patience` is -1; it must be a whole number, 0 or more"),
+    ({"patience": 2.5}, "`patience` is 2.5; it must be a whole number, 0 or more"),
+    ({"cooldown": -1}, "`cooldown` is -1; it must be a whole number, 0 or more"),
+    ({"threshold": -0.1}, "`threshold` is -0.1; it must be a finite number, 0 or more"),
+    ({"threshold": 1}, "`threshold` is 1, and nothing falls by so great a part of itself"),
+    ({"threshold_mode": "rell"}, "`threshold_mode` is 'rell'; did you mean `rel`?"),
+    ({"mode": "maximum"}, "`mode` is 'maximum'; did you mean `max`?"),
+    ({"min_lr": 0.2}, "`min_lr` is 0.2; it must be a finite number, 0 or more and at most 0.1"),
+    ({"min_lr": [0.01]}, "`min_lr` is [0.01]; it must be a finite number"),
+    ({"eps": -1}, "`eps` is -1; it must be a finite number, 0 or more"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), ARGUMENTS, ids=[str(settings) for settings, _ in ARGUMENTS])
+def test_a_setting_out_of_range_is_refused_by_name(settings: dict[str, Any], message: str):
+    with pytest.raises(ScheduleError, match=re.escape(message)):
+        plateau(0.1, **settings)
+
+
+def test_a_threshold_of_one_or_more_has_a_meaning_elsewhere():
+    assert fed(plateau(0.1, threshold=2.0, threshold_mode="abs", patience=0), [10.0, 7.0])(0) == 0.1
+    assert fed(plateau(0.1, threshold=1.0, mode="max", patience=0), [1.0, 1.9])(0) < 0.1
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "plateau(0.1)",
+        "plateau(0.1, factor=0.5, patience=3)",
+        "plateau(1, mode='max', threshold=0, threshold_mode='abs', cooldown=2, min_lr=0.001, eps=0)",
+        "warmup(500) >> plateau(0.1)",
+        "cosine(1.0, steps=10) * plateau(0.1)",
+        "0.5 * plateau(0.1)",
+    ],
+)
+def test_it_prints_as_it_is_typed_before_and_after_metrics(typed: str):
+    schedule = eval(typed, {"plateau": plateau, "warmup": warmup, "cosine": cosine})  # noqa: S307  # what stands above
+    assert repr(schedule) == typed
+    if isinstance(schedule, plateau):
+        assert repr(fed(schedule, [1.0] * 30)) == typed
+
+
+def test_its_value_is_its_present_rate_whatever_the_step():
+    controller = plateau(0.1, factor=0.5, patience=0)
+    assert {controller(k) for k in (0, 7, 10**9)} == {0.1}
+    fed(controller, [1.0, 1.0])
+    assert {controller(k) for k in (0, 7, 10**9)} == {0.05}
+    with pytest.raises(ScheduleError, match="`k` is -1"):
+        controller(-1)
+
+
+def test_what_is_composed_of_it_follows_it():
+    controller = plateau(0.1, factor=0.5, patience=0)
+    schedules: list[tuple[Schedule, float]] = [
+        (warmup(4) >> controller, 0.5),
+        (0.5 * controller, 0.5),
+        (linear(1.0, 0.0, steps=4) * controller, 0.75),
+        (constant(0.7, steps=1) >> controller, 1.0),
+    ]
+    assert [schedule(1) for schedule, _ in schedules] == pytest.approx([0.1 * share for _, share in schedules])
+    fed(controller, [1.0, 1.0])
+    assert [schedule(1) for schedule, _ in schedules] == pytest.approx([0.05 * share for _, share in schedules])
+
+
+def test_nothing_follows_it_and_nothing_cuts_it_short():
+    with pytest.raises(
+        ScheduleError, match=re.escape("plateau(0.1) goes by a metric and never ends, so constant(0.1)")
+    ):
+        _ = plateau(0.1) >> constant(0.1)
+    with pytest.raises(ScheduleError, match=r"nobody knows its value after 100 steps: it cannot be cut short"):
+        plateau(0.1).until(100)
+    with pytest.raises(ScheduleError, match="never ends, so constant"):
+        _ = warmup(5) >> plateau(0.1) >> constant(0.1)
+
+
+def test_robbins_and_monros_condition_cannot_be_answered():
+    for schedule in (plateau(0.1), warmup(5) >> plateau(0.1), 0.5 * plateau(0.1), inverse(0.1) * plateau(1.0)):
+        assert robbins_monro(schedule) == "cannot say"
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("seen", [0, 1, 17])
+def test_a_restored_controller_goes_on_as_the_saved_one_would(mode: Any, seen: int):
+    metrics = list(np.random.default_rng(seen).normal(size=60))
+    saved = fed(plateau(0.1, mode=mode, factor=0.5, patience=2, cooldown=2), metrics[:seen])
+    file = io.BytesIO()
+    torch.save(saved.state_dict(), file)
+    file.seek(0)
+    restored = plateau(0.1, mode=mode, factor=0.5, patience=2, cooldown=2)
+    restored.load_state_dict(torch.load(file, weights_only=True))
+    for metric in metrics[seen:]:
+        assert fed(saved, [metric])(0) == fed(restored, [metric])(0)
+    assert saved(0) < 0.1
+
+
+def test_its_state_survives_json():
+    controller = fed(plateau(0.1, patience=0), [1.0, 2.0])
+    restored = plateau(0.1, patience=0)
+    restored.load_state_dict(json.loads(json.dumps(controller.state_dict())))
+    assert restored.state_dict() == controller.state_dict()
+
+
+def test_the_state_is_a_copy_that_later_metrics_do_not_change():
+    controller = fed(plateau(0.1, patience=0), [1.0])
+    state = controller.state_dict()
+    before = dict(state)
+    fed(controller, [2.0])
+    assert state == before != controller.state_dict()
+
+
+BAD_STATES: dict[str, tuple[dict[str, Any], str]] = {
+    "empty": ({}, "the state holds nothing, and a plateau's holds mode, rate, best"),
+    "torch's optimizer": ({"state": {}, "param_groups": []}, "the state holds state, param_groups, and a plateau's"),
+    "other mode": ({"mode": "max"}, "the state is of a plateau with mode='max'"),
+    "a rate below 0": ({"rate": -0.1}, "the state's `rate` is -0.1"),
+    "no number": ({"rate": "0.1"}, "the state's `rate` is '0.1'"),
+    "half a look": ({"num_bad_epochs": 1.5}, "the state's `num_bad_epochs` is 1.5"),
+    "NaN": ({"best": math.nan}, "the state's `best` is nan"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_STATES.values(), ids=BAD_STATES)
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(change: dict[str, Any], message: str):
+    controller = fed(plateau(0.1, patience=0), [1.0, 2.0])
+    before = controller.state_dict()
+    state = before | change if set(change) <= set(before) and change else change
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        controller.load_state_dict(state)
+    assert controller.state_dict() == before
+
+
+@pytest.mark.parametrize("seen", [[], [1.0, 1.0, 1.0]], ids=["fresh", "used"])
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+def test_a_copy_begins_where_the_original_stands_and_is_apart_from_it(copied: Any, seen: list[float]):
+    original = fed(plateau(0.1, factor=0.5, patience=0), seen)
+    other = copied(original)
+    stands = original.state_dict()
+    assert other.state_dict() == stands
+    fed(other, [9.0, 9.0])
+    assert original.state_dict() == stands
+    fed(original, [9.0, 9.0])
+    assert original.state_dict() == other.state_dict() != stands
+
+
+def test_replace_begins_anew():
+    used = fed(plateau(0.1, factor=0.5, patience=0), [1.0, 1.0])
+    other = dataclasses.replace(used, patience=5)
+    assert (other(0), used(0)) == (0.1, 0.05)
+
+
+def test_controllers_of_equal_settings_are_not_equal():
+    one, other = plateau(0.1), plateau(0.1)
+    assert one == one  # noqa: PLR0124  # that is the point
+    assert one != other
+    assert warmup(5) >> one != warmup(5) >> other
+    assert len({one, other, one}) == 2
+
+
+def test_a_controller_of_equal_settings_is_not_taken_for_the_one_in_a_stage():
+    used, fresh = fed(plateau(0.1, patience=0), [1.0, 1.0]), plateau(0.1, patience=0)
+    stage = tw.decay(used)
+    assert stage.replace({"weight": fresh}).numbers["weight"] is fresh
+
+
+def scheduled(chain: tw.Chain) -> tw.Optimizer:
+    parameter = torch.nn.Parameter(torch.zeros(3))
+    parameter.grad = torch.ones(3)
+    return tw.Optimizer([parameter], chain)
+
+
+def rate_of_a_step(optimizer: torch.optim.Optimizer) -> float:
+    parameter = optimizer.param_groups[0]["params"][0]
+    parameter.grad = torch.ones_like(parameter)
+    before = parameter.detach().clone()
+    optimizer.step()
+    return round(float((before - parameter.detach())[0]), 6)
+
+
+def test_an_optimizer_follows_it_and_a_second_of_the_same_chain_with_it():
+    controller = plateau(0.1, factor=0.5, patience=0)
+    chain = tw.chain(tw.gradient_descent(), tw.step(controller))
+    first, second = scheduled(chain), scheduled(chain)
+    apart = scheduled(copy.deepcopy(chain))
+    assert [rate_of_a_step(each) for each in (first, second, apart)] == [0.1, 0.1, 0.1]
+    fed(controller, [1.0, 1.0])
+    assert [rate_of_a_step(each) for each in (first, second, apart)] == [0.05, 0.05, 0.1]
+
+
+@pytest.mark.parametrize("copied", [COPIES["deepcopy"], COPIES["pickle"]])
+def test_a_copied_optimizer_has_a_controller_of_its_own(copied: Any):
+    controller = plateau(0.1, factor=0.5, patience=0)
+    optimizer = scheduled(tw.chain(tw.gradient_descent(), tw.step(controller)))
+    rate_of_a_step(optimizer)
+    other = copied(optimizer)
+    fed(controller, [1.0, 1.0])
+    assert (rate_of_a_step(optimizer), rate_of_a_step(other)) == (0.05, 0.1)
+
+
+def test_a_run_resumes_from_the_optimizers_state_and_the_controllers():
+    controller = plateau(0.1, factor=0.5, patience=0)
+    optimizer = scheduled(tw.chain(tw.adam(), tw.step(warmup(2) >> controller)))
+    for _ in range(3):
+        optimizer.step()
+        controller.update(1.0)
+    resumed_controller = plateau(0.1, factor=0.5, patience=0)
+    resumed = scheduled(tw.chain(tw.adam(), tw.step(warmup(2) >> resumed_controller)))
+    resumed.load_state_dict(optimizer.state_dict())
+    resumed_controller.load_state_dict(controller.state_dict())
+    assert rate_of_a_step(resumed) == rate_of_a_step(optimizer) == 0.025
