@@ -5,6 +5,13 @@ from thalweg.chain.chain import LEARNING_RATE, Chain, Kind, Step, chain, step
 from thalweg.chain.clip import clip, clip_value
 from thalweg.chain.decay import decay
 from thalweg.chain.variants import cautious, mars
+from thalweg.formula import Rule
+
+
+def stages() -> dict[str, Rule]:
+    """Every stage that is no rule of the catalogue, by its name: what stands before or behind one."""
+    return {rule.name: rule for rule in (clip, clip_value, mars, decay, cautious, ema, polyak, swa, lookahead)}
+
 
 __all__ = [
     "LEARNING_RATE",
@@ -20,6 +27,7 @@ __all__ = [
     "lookahead",
     "mars",
     "polyak",
+    "stages",
     "step",
     "swa",
 ]

@@ -1,7 +1,10 @@
 """How one optimizer's trials and seeds run down a surface: all of them at once, in float64.
 
 Every trial is a parameter group with its own rate, every seed a row of its parameter, so that a step of all
-of them costs about what one step costs.
+of them costs about what one step costs. Where a chain looks at more than each element alone (a norm, a mean),
+every run is a model of its own and has an optimizer of its own.
+
+What is measured is the point that evaluation is to see: an average, if the chain keeps one.
 
 The search space has no walls. A run has diverged where the loss or the gradient is not finite, or a
 coordinate is further out than `BOUND`; it is taken out of the race there.
@@ -9,12 +12,14 @@ coordinate is further out than `BOUND`; it is taken out of the race there.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from thalweg.kernels import plan
 from thalweg.lab.scoring import TARGET_GAP
 from thalweg.optimizer import Optimizer
 
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from thalweg.chain import Chain
     from thalweg.lab.contenders import Contender
     from thalweg.surfaces import Surface
 
@@ -86,25 +92,51 @@ def descend(
     begin = starts.to(torch.float64).expand(len(rates), *starts.shape).contiguous()
     place = begin.clone()
     slope = torch.zeros_like(place)
-    groups = []
-    for trial, rate in enumerate(rates):
-        rows = place[trial].requires_grad_()
-        rows.grad = slope[trial]
-        groups.append({"params": [rows], "chain": contender.build(rate)})
-    optimizer = Optimizer(groups, contender.build(rates[0]), nonfinite="propagate")
+    chains = [contender.build(rate) for rate in rates]
+    optimizers = _optimizers(chains, place, slope)
+    moves_to_evaluate = any(traced.evaluation is not None for traced in chains[0].traces())
     log = _Log(surface, tuple(place.shape[:2]), steps, keep)
     for k in range(steps + 1):
         point = place.detach().requires_grad_()
         loss = surface.function(point)
         (gradient,) = torch.autograd.grad(loss.sum(), point)
-        alive = log.write(k, point.detach(), loss.detach(), gradient)
+        seen, value = point.detach(), loss.detach()
+        if moves_to_evaluate:
+            seen = _evaluated(optimizers, place)
+            value = surface.function(seen)
+        alive = log.write(k, seen, value, gradient)
         if k == steps or not alive.any():
             break
         slope.copy_(torch.where(alive[..., None], gradient, 0.0))
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         if not alive.all():
             place.copy_(torch.where(alive[..., None], place, begin))
     return log.descent()
+
+
+def _optimizers(chains: Sequence[Chain], place: Tensor, slope: Tensor) -> list[Optimizer]:
+    """What steps all runs, by trial and seed, with gradients from `slope`."""
+    if any(chain.depends_on_shape or any(plan(traced).levels for traced in chain.traces()) for chain in chains):
+        runs = np.ndindex(*place.shape[:2])
+        return [
+            Optimizer([_with_gradient(place[run], slope[run])], chains[run[0]], nonfinite="propagate") for run in runs
+        ]
+    groups = [{"params": [_with_gradient(place[at], slope[at])], "chain": chain} for at, chain in enumerate(chains)]
+    return [Optimizer(groups, chains[0], nonfinite="propagate")]
+
+
+def _with_gradient(rows: Tensor, gradient: Tensor) -> Tensor:
+    rows.requires_grad_()
+    rows.grad = gradient
+    return rows
+
+
+def _evaluated(optimizers: Sequence[Optimizer], place: Tensor) -> Tensor:
+    with contextlib.ExitStack() as moved:
+        for optimizer in optimizers:
+            moved.enter_context(optimizer.evaluating())
+        return place.detach().clone()
 
 
 class _Log:

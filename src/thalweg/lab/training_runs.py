@@ -8,9 +8,10 @@ the first one's.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import math
 import time
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,23 +98,26 @@ class _Training:
         self._points: list[Mapping[str, float]] = []
         self._state_bytes = 0
         self._first = math.nan
+        self._evaluates_apart = False
         self.seconds = 0.0
 
     def run(self, points: list[int]) -> None:
         """Train for as many steps as the last point says, and measure at each."""
         problem, seed = self._problem, self._seed
         model = problem.build_model(seed)
-        _warm_up(self._contender.name, frozenset(parameter.dtype for parameter in model.parameters()))
-        optimizer = Optimizer(model, self._contender.build(self._rate))
+        _warm_up(self._contender.name, problem.name, model)
+        chain = self._contender.build(self._rate)
+        optimizer = Optimizer(model, chain)
+        self._evaluates_apart = any(traced.evaluation is not None for traced in chain.traces())
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             first_batch = take(problem.training_set, next(batches(problem, seed)))
             self._first = measure(problem, model, first_batch)["loss"]
-            self._add_point(0, self._first, model)
+            self._add_point(0, self._first, model, optimizer)
             drawn, done = batches(problem, seed), 0
             for until in points:
                 loss = self._advance(model, optimizer, drawn, range(done, until))
-                self._add_point(until, loss, model)
+                self._add_point(until, loss, model, optimizer)
                 done = until
         self._state_bytes = _count_bytes(optimizer)
         if not math.isfinite(self._points[-1]["test_loss"]):
@@ -137,8 +141,9 @@ class _Training:
             self.seconds += time.perf_counter() - begin
         return total / len(steps)
 
-    def _add_point(self, step: int, loss: float, model: nn.Module) -> None:
-        with torch.random.fork_rng(devices=[]):
+    def _add_point(self, step: int, loss: float, model: nn.Module, optimizer: Optimizer) -> None:
+        where = optimizer.evaluating() if self._evaluates_apart else contextlib.nullcontext()
+        with where, torch.random.fork_rng(devices=[]):
             scores = evaluate(self._problem, model)
         self._points.append({"step": step, "seconds": self.seconds, "loss": loss, **scores})
 
@@ -155,14 +160,18 @@ class _Training:
         return {name: np.array([point[name] for point in self._points], np.float64) for name in names}
 
 
-@cache
-def _warm_up(contender: str, dtypes: frozenset[torch.dtype]) -> None:
-    """Let the kernels be compiled before the clock runs."""
-    chosen = contenders.get(contender)
-    for dtype in dtypes:
-        parameter = torch.ones(2, dtype=dtype, requires_grad=True)
-        parameter.grad = torch.ones_like(parameter)
-        Optimizer([parameter], chosen.build(chosen.default)).step()
+_warm: set[tuple[str, str]] = set()
+
+
+def _warm_up(contender: str, problem: str, model: nn.Module) -> None:
+    """Let the kernels be compiled before the clock runs, by a step of a copy of the model."""
+    if (contender, problem) in _warm:
+        return
+    chosen, trial = contenders.get(contender), copy.deepcopy(model)
+    for parameter in trial.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    Optimizer(trial, chosen.build(chosen.default)).step()
+    _warm.add((contender, problem))
 
 
 def _count_bytes(optimizer: torch.optim.Optimizer) -> int:

@@ -11,7 +11,7 @@ import operator
 from typing import TYPE_CHECKING
 
 from thalweg import rules, schedules
-from thalweg.chain import Chain, chain, clip_value, decay, step
+from thalweg.chain import Chain, chain, stages, step
 from thalweg.errors import ChainError, ThalwegError, UnknownNameError, did_you_mean
 from thalweg.lab.contenders import Contender
 
@@ -66,14 +66,8 @@ def _middle(tree: ast.expr) -> float:
 
 
 def _callables() -> dict[str, Callable[..., object]]:
-    """Everything that may be called. All stages work element by element: runs on a surface are stepped together."""
-    found: dict[str, Callable[..., object]] = {
-        "chain": chain,
-        "clip_value": clip_value,
-        "decay": decay,
-        "step": step,
-        **rules.catalogue(),
-    }
+    """Everything that may be called."""
+    found: dict[str, Callable[..., object]] = {"chain": chain, "step": step, **stages(), **rules.catalogue()}
     return found | {name: getattr(schedules, name) for name in schedules.__all__ if name not in {"Schedule", "custom"}}
 
 

@@ -13,13 +13,17 @@ from thalweg.kernels import plan_evaluation
 from thalweg.kernels.reference import compute
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Hashable, Sequence
 
     from torch import Tensor
 
+    from thalweg.kernels import Plan
     from thalweg.optimizer.dialect import Dialect
     from thalweg.optimizer.reading import Reading
     from thalweg.optimizer.watched import WatchedState
+
+
+_plans: dict[Hashable, Plan | None] = {}
 
 
 @contextlib.contextmanager
@@ -56,7 +60,9 @@ def _has_point(reading: Reading) -> bool:
 @torch.no_grad()
 def _point(parameter: Tensor, reading: Reading, state: WatchedState, dialect: Dialect) -> Tensor | None:
     formula = reading.formula_of(parameter)
-    planned = plan_evaluation(formula.trace)
+    if formula.structure not in _plans:
+        _plans[formula.structure] = plan_evaluation(formula.trace)
+    planned = _plans[formula.structure]
     if planned is None or not state.get(parameter):
         return None
     entries = state[parameter]
