@@ -66,7 +66,7 @@ MODEL_DIALECTS = (
     _dialect([tw.normalised_descent(per="tensor")], ("normalised_descent", "per_tensor")),
     _dialect([tw.clip(0.7), tw.gradient_descent()], ("clip", "over_model"), {"max_norm": 0.7}),
     _dialect(
-        [tw.clip(0.7, kind="largest", eps=0), tw.gradient_descent()],
+        [tw.clip(0.7, kind="largest", norm_eps=0), tw.gradient_descent()],
         ("clip", "over_model"),
         {"max_norm": 0.7, "norm_type": float("inf"), "eps": 0},
     ),

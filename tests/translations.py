@@ -16,6 +16,8 @@ from thalweg.formula.translation import names_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from thalweg.formula import Rule
@@ -25,6 +27,7 @@ OTHER = {
     "beta": 0.8, "beta1": 0.7, "beta2": 0.95, "dampening": 0.3, "rho": 0.85, "eps": 0.03, "r0": 0.2, "rate_decay": 0.1,
     "weight_decay": 0.1, "momentum_decay": 0.1, "lambd": 0.3, "power": 0.6, "t0": 4.0, "gamma": 0.6, "delta0": 0.05,
     "eta_minus": 0.4, "eta_plus": 1.3, "delta_min": 0.03, "delta_max": 0.08,
+    "beta2_decay": -0.7, "eps1": 0.05, "eps2": 30.0, "d": 1.3,
 }  # fmt: skip
 """A value of every setting that is not its default, no two of a rule alike: a swap does not go unnoticed."""
 RATE = 0.02
@@ -66,26 +69,40 @@ def cases(library: Library) -> list[Case]:
     return found
 
 
-def start() -> Tensor:
-    return torch.tensor(START, dtype=torch.float64, requires_grad=True)
+def start() -> list[NDArray[np.float64]]:
+    """A vector and a matrix to begin at."""
+    return both(START)
+
+
+def both(vector: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """The vector, and most of it as a matrix."""
+    return [vector.copy(), vector[1:].reshape(2, 3).copy()]
 
 
 def our_path(case: Case, rate: Callable[[int], float]) -> list[Tensor]:
-    """Where our rule goes in ten steps, and the averaged parameter if it keeps one."""
-    parameter, stage = start(), case.rule(**case.settings)
+    """Where our rule goes in ten steps, and the averaged parameters if it keeps them."""
+    stage = case.rule(**case.settings)
     stages = (stage,) if case.rule.learning_rate is None else (stage, tw.step(rate))
-    optimizer = tw.Optimizer([parameter], tw.chain(*stages), backend="reference")
-    path: list[Tensor] = []
-    for g in gradients(STEPS):
-        parameter.grad = torch.from_numpy(g.copy())
+    return path(lambda parameters: tw.Optimizer(parameters, tw.chain(*stages), backend="reference"))
+
+
+def path(
+    make: Callable[[list[Tensor]], torch.optim.Optimizer],
+    before: Callable[[torch.optim.Optimizer, int], None] = lambda _, __: None,
+) -> list[Tensor]:
+    """Where an optimizer goes in ten steps, `before` each of which something may be set."""
+    parameters = [torch.from_numpy(value).requires_grad_() for value in start()]
+    optimizer = make(parameters)
+    arrived: list[Tensor] = []
+    for k, g in enumerate(gradients(STEPS)):
+        before(optimizer, k)
+        for parameter, gradient in zip(parameters, both(g), strict=True):
+            parameter.grad = torch.from_numpy(gradient)
         optimizer.step()
-        path += [parameter.detach().clone(), *averages(optimizer, parameter)]
-    return path
-
-
-def averages(optimizer: torch.optim.Optimizer, parameter: Tensor) -> list[Tensor]:
-    state = optimizer.state[parameter]
-    return [state["ax"].clone()] if "ax" in state else []
+        arrived += [parameter.detach().clone() for parameter in parameters]
+        states = [optimizer.state[parameter] for parameter in parameters]
+        arrived += [state["ax"].clone() for state in states if "ax" in state]
+    return arrived
 
 
 def constant(_: int) -> float:
@@ -111,5 +128,9 @@ def differing_defaults(rule: Rule, make: Callable[..., Any], *, name: str) -> tu
             expression, theirs = translation.arguments[argument], signature[argument].default
             is_ours = expression.strip("()").replace(", ", "").isidentifier() or "t" in names_in(expression)
             if is_ours and names_in(expression) and theirs != ours:
-                there[argument] = theirs
+                there[argument] = theirs if not isinstance(ours, tuple) else differing_parts(theirs, ours)
     return said, there
+
+
+def differing_parts(theirs: tuple[Any, ...], ours: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(there if there != here else ... for there, here in zip(theirs, ours, strict=True))

@@ -38,8 +38,7 @@ def rules_page() -> Iterator[str]:
     """Every rule: its formula as traced, its source, its hyper-parameters and where each default is from."""
     yield "# Rules\n"
     yield "Each formula is drawn from the code that runs, with the options at their defaults: $g$ is the gradient,"
-    yield "$p$ the parameter, $\\alpha$ the learning rate, and $t$ counts the steps from 1."
-    yield "What is said of `keras.optimizers` is so of TensorFlow's `tf.keras.optimizers`, too.\n"
+    yield "$p$ the parameter, $\\alpha$ the learning rate, and $t$ counts the steps from 1.\n"
     for rule in rules.catalogue().values():
         yield from _rule(rule)
 

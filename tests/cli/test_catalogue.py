@@ -1,47 +1,66 @@
+"""`thalweg list` names everything there is, one line each."""
+
 from __future__ import annotations
+
+import re
 
 import pytest
 from typer.testing import CliRunner
 
-from thalweg import rules, surfaces
+from thalweg import rules, schedules, surfaces
 from thalweg.cli.app import app
+from thalweg.cli.catalogue import Shelf, contents, everything
 
 run = CliRunner().invoke
 
 
-def test_list_names_every_rule_and_every_surface() -> None:
-    answer = run(app, ["list"])
-    assert answer.exit_code == 0
-    for name in (*rules.catalogue(), *surfaces.catalogue(), "mnist_softmax", "mnist_mlp", "quadratic_deep", "cosine"):
-        assert name in answer.stdout
+def test_list_names_every_rule_stage_schedule_surface_and_problem() -> None:
+    lines = run(app, ["list"]).stdout.splitlines()
+    named = [line.split()[0] for line in lines if line]
+    kinds = {name for name in schedules.__all__ if isinstance(getattr(schedules, name), type)} - {"Schedule"}
+    expected = {*rules.catalogue(), *kinds, *surfaces.catalogue(), "clip_value", "decay", "step"}
+    assert expected | {"mnist_softmax", "mnist_mlp", "quadratic_deep"} <= set(named)
+
+
+def test_list_groups_them_under_titles() -> None:
+    lines = run(app, ["list"]).stdout.splitlines()
+    begins = ["Update rules", "Stages", "Schedules", "Test surfaces", "Training problems"]
+    titles = [line for before, line in zip(["", *lines], lines, strict=False) if not before and line]
+    assert [title.startswith(begin) for title, begin in zip(titles, begins, strict=True)] == [True] * 5
+    place = {begin: lines.index(title) for begin, title in zip(begins, titles, strict=True)}
+    decay = next(i for i, line in enumerate(lines) if line.startswith("decay "))
+    cosine = next(i for i, line in enumerate(lines) if line.startswith("cosine "))
+    assert place["Stages"] < decay < place["Schedules"] < cosine < place["Test surfaces"]
+
+
+@pytest.mark.parametrize("width", ["80", "200"])
+def test_everything_has_one_line_and_where_a_program_reads_it_is_whole(width: str) -> None:
+    lines = run(app, ["list"], env={"COLUMNS": width}).stdout.splitlines()
+    for name, entry in everything().items():
+        (line,) = [line for line in lines if line.split()[:1] == [name]]
+        assert line.endswith(entry.line)
+
+
+def test_on_a_terminal_a_line_ends_at_its_edge() -> None:
+    printed = run(app, ["list"], env={"COLUMNS": "60", "FORCE_COLOR": "1"}).stdout
+    lines = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", printed).splitlines() if line]
+    assert len(lines) == len(everything()) + len(Shelf)
+    cut = [line for line in lines if line.endswith("…")]
+    assert cut
+    assert max(map(len, cut)) == 60
 
 
 def test_list_of_one_shelf_leaves_the_others_out() -> None:
     answer = run(app, ["list", "surfaces"])
     assert "beale" in answer.stdout
     assert "adamw" not in answer.stdout
+    assert "decay" in run(app, ["list", "stages"]).stdout
 
 
-@pytest.mark.parametrize("name", rules.catalogue())
-def test_explain_says_of_every_rule_what_a_user_asks(name: str) -> None:
-    rule = rules.get(name)
-    answer = run(app, ["explain", name], env={"COLUMNS": "200"})
-    assert answer.exit_code == 0
-    assert rule.title in answer.stdout
-    assert rule.source in answer.stdout
-    assert rule.notes["when"] in answer.stdout
-    assert "p ← " in answer.stdout
-    for hyper in rule.hyperparameters:
-        assert hyper in answer.stdout
+@pytest.mark.parametrize("shelf", list(Shelf))
+def test_every_line_says_something(shelf: Shelf) -> None:
+    assert all(len(entry.line) >= 4 for entry in contents(shelf).values())
 
 
-def test_explain_counts_the_bytes_that_a_step_of_adam_moves() -> None:
-    answer = run(app, ["explain", "adam"], env={"COLUMNS": "200"})
-    assert "28 bytes a parameter and step in float32: 4 reads, 3 writes" in answer.stdout
-    assert "m, v (8 bytes a parameter in float32)" in answer.stdout
-
-
-def test_explain_draws_the_formula_as_its_paper_prints_it() -> None:
-    lines = run(app, ["explain", "heavy_ball"]).stdout.splitlines()
-    drawn = [line.strip() for line in lines if "←" in line]
-    assert drawn == ["v ← β⋅v - α⋅g", "p ← p + v"]
+def test_no_name_stands_for_two_things() -> None:
+    assert len(everything()) == sum(len(contents(shelf)) for shelf in Shelf)

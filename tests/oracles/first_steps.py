@@ -54,6 +54,9 @@ PATHS: list[tuple[str, dict[str, Any], float | Callable[[int], float], Tensors, 
     # Squares of rank one: V̂ is exact and U all ones; α is half the root mean square of p.
     ("adafactor-paper", {}, 0.5,
      [[[2, 2], [2, 2]]], [[[[1, 2], [2, 4]]]] * 2, [[[[1, 1], [1, 1]]], [[[0.5, 0.5], [0.5, 0.5]]]]),
+    ("adafactor-paper", {"d": 0.25}, 0.5, [[2, 2]], [[[1, -7]]], [[[1.75, 2.25]]]),
+    ("adafactor-paper", {"d": 0.25, "eps2": 8.0}, 0.5, [[2, 2]], [[[1, -7]]], [[[1, 3]]]),
+    ("sophia-paper", {"beta1": 0.5, "weight_decay": 0.25}, 1.0, [[2]], [[[3]]], [[[0.5]]]),
     # c = g + (g − g'): 0.1, then 0.3; or from zero 0.2, then 0.3. m̂ = c, then (m/2 + c/2)/(3/4), and v̂ = c².
     ("mars-approximate", {"beta1": 0.5, "beta2": 0, "gamma": 1, "eps": 0}, 1.0,
      [[0]], [[[0.1]], [[0.2]]], [[[-1]], [[-1 - 0.175 / 0.75 / 0.3]]]),

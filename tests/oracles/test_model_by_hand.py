@@ -53,19 +53,19 @@ def test_the_average_of_minus_one_minus_two_minus_three(dialect: str, hyper: dic
 
 @pytest.mark.parametrize("dialect", ["adam", "adam_of_code"])
 def test_two_steps_of_d_adaptations_adam_by_hand(dialect: str):
-    # β₁ = 0, β₂ = 1/4, ε = 1, g = 4 with d = 1: m = 4, v = 12, 15; s = 2, 3; the product in the second step is
+    # β₁ = 0, β₂ = 1/4, ε = 1, g = 4 with γ = 2, d = 1/2: m = 4, v = 12, 15; s = 2, 3; the product in the second step is
     # weighed with √15 + 1 after it or √12 + 1 before it; r = half of 4·2 over that, d̂ = r/(3/2).
-    oracle = MODEL_ORACLES["d_adaptation", dialect]([[0.0]], 1.0, beta1=0.0, beta2=0.25, eps=1.0, d0=1.0)
+    oracle = MODEL_ORACLES["d_adaptation", dialect]([[0.0]], 2.0, beta1=0.0, beta2=0.25, eps=1.0, d0=0.5)
     path = [oracle.step([[4.0]])[0][0] for _ in range(2)]
     assert path == pytest.approx([-4 / (12**0.5 + 1), -4 / (12**0.5 + 1) - 4 / (15**0.5 + 1)])
-    assert oracle.d == 1
+    assert oracle.d == pytest.approx(4 * 2 / ((15 if dialect == "adam" else 12) ** 0.5 + 1) / 2 / 1.5)
     for _ in range(3):
         oracle.step([[4.0]])
-    v, s, r, d = 0.0, 0.0, 0.0, 1.0
+    v, s, r, d = 0.0, 0.0, 0.0, 0.5
     for _ in range(5):
         v_after = v / 4 + 12
-        r = r / 2 + d * 4 * s / ((v_after if dialect == "adam" else v) ** 0.5 + 1) / 2
-        s, v = s / 2 + d * 2, v_after
+        r = r / 2 + 2 * d * 4 * s / ((v_after if dialect == "adam" else v) ** 0.5 + 1) / 2
+        s, v = s / 2 + 2 * d * 2, v_after
         d = max(d, r / (s / 2))
     assert oracle.d == pytest.approx(d)
     assert d > 1

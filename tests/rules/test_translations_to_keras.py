@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from oracles.gradients import START, gradients
+from oracles.gradients import gradients
 from tolerances import TORCH, deviation
-from translations import STEPS, Case, cases, constant, differing_defaults, falling, our_path
+from translations import STEPS, Case, both, cases, constant, differing_defaults, falling, our_path, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,16 +31,16 @@ def double_precision() -> None:
 
 
 def keras_path(case: Case, rate: Callable[[int], float]) -> list[Tensor]:
-    variable = keras.Variable(START, dtype="float64")
+    variables = [keras.Variable(value, dtype="float64") for value in start()]
     make = getattr(keras.optimizers, case.translation.name.removeprefix("keras.optimizers."))
     optimizer = make(**case.values(0, rate(0)))
-    path: list[Tensor] = []
+    arrived: list[Tensor] = []
     for k, g in enumerate(gradients(STEPS)):
         for argument, value in case.values(k, rate(k)).items():
             setattr(optimizer, argument, value)
-        optimizer.apply([keras.ops.convert_to_tensor(g, dtype="float64")], [variable])
-        path.append(torch.as_tensor(keras.ops.convert_to_numpy(variable).copy()))
-    return path
+        optimizer.apply([keras.ops.convert_to_tensor(gradient, dtype="float64") for gradient in both(g)], variables)
+        arrived += [torch.as_tensor(keras.ops.convert_to_numpy(variable).copy()) for variable in variables]
+    return arrived
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -9,8 +9,8 @@ from thalweg.formula import Direction, NonNegative, Positive, Update, largest, m
     title="Clipping by norm",
     source="Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063, Algorithm 1",
     limit="1, customary; the paper takes half to ten times the usual norm",
-    eps="1e-6, torch.nn.utils.clip_grad_norm_, added to the norm; the paper has none",
-    dialect="torch.nn.utils.clip_grad_norm_'s; with eps=0 the paper's and optax's.",
+    norm_eps="1e-6, torch.nn.utils.clip_grad_norm_, added to the norm; the paper has none",
+    dialect="torch.nn.utils.clip_grad_norm_'s; with norm_eps=0 the paper's and optax's.",
     when="Before a rule, where single gradients are huge: recurrent networks, transformers, cliffs. It keeps the "
     "direction.",
 )
@@ -18,13 +18,13 @@ def clip(
     g: Direction,
     *,
     limit: Positive = 1.0,
-    eps: NonNegative = 1e-6,
+    norm_eps: NonNegative = 1e-6,
     per: Literal["model", "tensor"] = "model",
     kind: Literal["euclidean", "largest"] = "euclidean",
 ) -> Update:
     """Shorten the direction to a limit where it is longer: over all parameters together, or each tensor by itself."""
     length = norm(g, per=per) if kind == "euclidean" else largest(abs(g), per=per)
-    return g * minimum(1, limit / (length + eps))
+    return g * minimum(1, limit / (length + norm_eps))
 
 
 @rule(

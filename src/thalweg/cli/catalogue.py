@@ -2,70 +2,118 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Shelf(StrEnum):
     """What can be listed by itself."""
 
     rules = "rules"
+    stages = "stages"
+    schedules = "schedules"
     surfaces = "surfaces"
     problems = "problems"
-    schedules = "schedules"
+
+
+TITLES = {
+    Shelf.rules: "Update rules (thalweg explain NAME)",
+    Shelf.stages: "Stages around a rule: chain(STAGE, rule, STAGE, step(…))",
+    Shelf.schedules: "Schedules, of the learning rate or of any hyper-parameter",
+    Shelf.surfaces: "Test surfaces (thalweg race NAME)",
+    Shelf.problems: "Training problems (thalweg race NAME)",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing of the catalogue, with its line in the list."""
+
+    shelf: Shelf
+    thing: object
+    line: str
 
 
 def list_catalogue(
     what: Annotated[Shelf | None, typer.Argument(help="Only these; without it, everything.")] = None,
 ) -> None:
-    """The catalogue: update rules, test surfaces, training problems, schedules."""
+    """The catalogue: update rules, chain stages, schedules, test surfaces, training problems."""
     console = Console()
-    shelves = {
-        Shelf.rules: (_rules, "Update rules (thalweg explain NAME)"),
-        Shelf.surfaces: (_surfaces, "Test surfaces (thalweg race NAME)"),
-        Shelf.problems: (_problems, "Training problems (thalweg race NAME)"),
-        Shelf.schedules: (_schedules, "Schedules (of the learning rate, or of any hyper-parameter)"),
-    }
-    for shelf in [what] if what else list(shelves):
-        rows, title = shelves[shelf]
-        console.print(f"\n[bold]{title}[/bold]")
-        table = Table(box=None, show_header=False, padding=(0, 2), pad_edge=False)
-        table.add_column(style="cyan", no_wrap=True)
-        table.add_column()
-        for name, text in rows():
-            table.add_row(name, text)
-        console.print(table)
+    for shelf in [what] if what else list(Shelf):
+        console.print(Text(f"\n{TITLES[shelf]}", style="bold"), soft_wrap=True)
+        entries = contents(shelf)
+        width = max(map(len, entries))
+        for name, entry in entries.items():
+            line = Text.assemble((name.ljust(width), "cyan"), "  ", entry.line)
+            if console.is_terminal:  # cut off at its edge; a program reads the whole line
+                console.print(line, no_wrap=True, overflow="ellipsis")
+            else:
+                console.print(line, soft_wrap=True)
 
 
-def _rules() -> list[tuple[str, str]]:
+def contents(shelf: Shelf) -> dict[str, Entry]:
+    """What stands on a shelf, by name."""
+    found = {
+        Shelf.rules: _rules,
+        Shelf.stages: _stages,
+        Shelf.schedules: _schedules,
+        Shelf.surfaces: _surfaces,
+        Shelf.problems: _problems,
+    }[shelf]()
+    return {name: Entry(shelf, thing, line) for name, thing, line in found}
+
+
+def everything() -> dict[str, Entry]:
+    """The whole catalogue, by name."""
+    return {name: entry for shelf in Shelf for name, entry in contents(shelf).items()}
+
+
+def first_line(doc: str | None) -> str:
+    """The first line of a docstring."""
+    return (doc or "").strip().split("\n", maxsplit=1)[0]
+
+
+def _rules() -> Iterator[tuple[str, object, str]]:
     from thalweg import rules
 
-    return [(name, f"{rule.title}. {_first_line(rule.doc)}") for name, rule in rules.catalogue().items()]
+    for name, rule in rules.catalogue().items():
+        yield name, rule, f"{rule.title}. {first_line(rule.doc)}"
 
 
-def _surfaces() -> list[tuple[str, str]]:
-    from thalweg import surfaces
+def _stages() -> Iterator[tuple[str, object, str]]:
+    from thalweg.chain import stages, step
 
-    return [(name, surface.title) for name, surface in surfaces.catalogue().items()]
-
-
-def _problems() -> list[tuple[str, str]]:
-    from thalweg.lab import problems
-
-    return [(name, problem.title) for name, problem in problems.catalogue().items()]
+    for name, stage in stages().items():
+        yield name, stage, f"{stage.title}. {first_line(stage.doc)}"
+    yield "step", step, first_line(step.__doc__)
 
 
-def _schedules() -> list[tuple[str, str]]:
+def _schedules() -> Iterator[tuple[str, object, str]]:
     from thalweg import schedules
 
-    made = {name: getattr(schedules, name) for name in schedules.__all__}
-    kinds = {name: v for name, v in made.items() if isinstance(v, type) and v is not schedules.Schedule}
-    return [(name, _first_line(kind.__doc__ or "")) for name, kind in kinds.items()]
+    for name in schedules.__all__:
+        kind = getattr(schedules, name)
+        if isinstance(kind, type) and kind is not schedules.Schedule:
+            yield name, kind, first_line(kind.__doc__)
 
 
-def _first_line(doc: str) -> str:
-    return doc.strip().split("\n", maxsplit=1)[0]
+def _surfaces() -> Iterator[tuple[str, object, str]]:
+    from thalweg import surfaces
+
+    for name, surface in surfaces.catalogue().items():
+        yield name, surface, surface.title
+
+
+def _problems() -> Iterator[tuple[str, object, str]]:
+    from thalweg.lab import problems
+
+    for name, problem in problems.catalogue().items():
+        yield name, problem, problem.title

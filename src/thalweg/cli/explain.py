@@ -1,4 +1,4 @@
-"""`thalweg explain RULE`: one rule, with its formula drawn in the terminal."""
+"""`thalweg explain WHAT`: one rule, one schedule, or a whole chain, drawn in the terminal."""
 
 from __future__ import annotations
 
@@ -6,72 +6,96 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
 if TYPE_CHECKING:
-    from thalweg.formula import Hyperparameter, Rule, Value
-    from thalweg.kernels import Plan
+    from thalweg.cli.catalogue import Entry
+
+EXAMPLES = "adam, 'chain(adam(), decay(0.1), step(1e-3))' or 'warmup(500) >> cosine(3e-4, steps=10_000)'"
 
 
-def explain(rule: Annotated[str, typer.Argument(help="The rule's name, as `thalweg list` prints it.")]) -> None:
-    """One update rule: formula, source, dialect, defaults, state, bytes per parameter, when to use it."""
-    from thalweg import rules
-    from thalweg.chain import chain, step
-    from thalweg.kernels import plan
-    from thalweg.kernels.notation import draw
-
-    found = rules.get(rule)
-    typed = chain(found()) if found.learning_rate is None else chain(found(), step(found.learning_rate))
-    traced = typed.trace(with_names=True)
+def explain(
+    what: Annotated[
+        str,
+        typer.Argument(help=f"A name, as `thalweg list` prints it, or something typed: {EXAMPLES}."),
+    ],
+    steps: Annotated[int | None, typer.Option(min=2, help="Of a schedule: how many steps to plot.")] = None,
+) -> None:
+    """One rule, schedule or chain: its formula or its plot, where it is from, and what it is called elsewhere."""
     console = Console()
-    console.print(f"\n[bold]{found.title}[/bold]  [cyan]{found.name}[/cyan]")
-    console.print(_paragraph(found.doc))
-    for line in draw(traced):
-        console.print(Padding(Text(line.text, no_wrap=True), (0, 0, 0, 4)), soft_wrap=True)
-    console.print("\n[dim]g the gradient, p the parameter, α the learning rate, t the step, from 1[/dim]\n")
-    facts = Table(box=None, show_header=False, padding=(0, 2), pad_edge=False)
-    facts.add_column(style="bold", no_wrap=True)
-    facts.add_column()
-    for name, text in _facts(found, plan(traced), str(typed)):
-        facts.add_row(name, text)
-    console.print(facts)
-    if found.hyperparameters:
-        console.print("\n[bold]Hyper-parameters[/bold]")
-        console.print(_settings(found))
+    typed = what.strip()
+    if typed.isidentifier():
+        _explain_entry(console, typed, find(typed), steps)
+    else:
+        _explain_value(console, typed, read(typed), steps)
 
 
-def _paragraph(text: str) -> str:
-    return " ".join(text.split()) + "\n"
+def find(name: str) -> Entry:
+    """The catalogue's entry of that name. Raises `UnknownNameError` with the nearest of all names."""
+    from thalweg.cli.catalogue import Shelf, contents, everything
+    from thalweg.errors import UnknownNameError, did_you_mean
+
+    for shelf in (Shelf.rules, Shelf.stages, Shelf.schedules):  # the others are slower to load
+        if name in (entries := contents(shelf)):
+            return entries[name]
+    entries = everything()
+    if name not in entries:
+        raise UnknownNameError(f"there is no rule `{name}`; {did_you_mean(name, entries)}")
+    return entries[name]
 
 
-def _facts(rule: Rule, plan: Plan, typed: str) -> list[tuple[str, str]]:
-    states = ", ".join(kept.name for kept in plan.states) or "none"
-    moved = plan.bytes_per_parameter()
-    reads, writes = len(plan.loads), len(plan.stores)
-    facts = [("Type", typed), ("Source", rule.source)]
-    if "dialect" in rule.notes:
-        facts.append(("Dialect", rule.notes["dialect"]))
-    if "when" in rule.notes:
-        facts.append(("When", rule.notes["when"]))
-    facts.append(("State", f"{states} ({4 * len(plan.states)} bytes a parameter in float32)"))
-    facts.append(("Moves", f"{moved} bytes a parameter and step in float32: {reads} reads, {writes} writes"))
-    return facts
+def read(text: str) -> object:
+    """What a typed chain, stage or schedule stands for; it is read, never executed. `lr` is the rule's usual rate.
+
+    Raises `ChainError` if it holds anything but calls and literals, `UnknownNameError` if it calls what is not there.
+    """
+    from thalweg.lab.typed_chain import read_typed
+
+    return read_typed(text)
 
 
-def _settings(rule: Rule) -> Table:
-    table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
-    for column in ("name", "default", "range", "the default's source"):
-        table.add_column(column, no_wrap=column != "the default's source")
-    for name, hyper in rule.hyperparameters.items():
-        table.add_row(name, _show(hyper.default), _range(hyper), rule.notes.get(name, ""))
-    return table
+def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None) -> None:
+    from thalweg.cli.catalogue import Shelf
+    from thalweg.cli.rule_page import print_rule
+    from thalweg.cli.schedule_page import print_kind
+    from thalweg.errors import UnknownNameError
+    from thalweg.formula import Rule
+
+    if isinstance(entry.thing, Rule):
+        _refuse_steps(name, steps)
+        print_rule(console, entry.thing())
+    elif callable(entry.thing) and entry.shelf in (Shelf.schedules, Shelf.stages):
+        _refuse_steps(name, steps)
+        print_kind(console, name, entry.thing)
+    else:
+        one = {Shelf.surfaces: "a test surface", Shelf.problems: "a training problem"}[entry.shelf]
+        raise UnknownNameError(f"`{name}` is {one}, and has no formula to explain: {entry.line}; `thalweg race {name}`")
 
 
-def _show(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _explain_value(console: Console, text: str, value: object, steps: int | None) -> None:
+    from thalweg.chain import Chain, Step
+    from thalweg.cli.chain_page import print_chain
+    from thalweg.cli.rule_page import print_rule
+    from thalweg.cli.schedule_page import print_schedule
+    from thalweg.errors import ChainError
+    from thalweg.formula import Stage
+    from thalweg.schedules import Schedule, constant
+    from thalweg.schedules.schedule import as_schedule
+
+    match value:
+        case Schedule():
+            print_schedule(console, value, steps)
+        case Step(learning_rate=rate):
+            print_schedule(console, as_schedule(rate) if callable(rate) else constant(rate), steps)
+        case Stage():
+            _refuse_steps(text, steps)
+            print_rule(console, value)
+        case Chain():
+            _refuse_steps(text, steps)
+            print_chain(console, value)
+        case _:
+            raise ChainError(f"`{text}` is neither a rule, a chain nor a schedule; type for example {EXAMPLES}")
 
 
-def _range(hyper: Hyperparameter) -> str:
-    return " | ".join(map(str, hyper.choices)) if hyper.is_option else str(hyper.range)
+def _refuse_steps(what: str, steps: int | None) -> None:
+    if steps is not None:
+        raise typer.BadParameter(f"--steps belongs to a schedule, and `{what}` is none")

@@ -48,8 +48,8 @@ class Translation:
     """Our settings that no argument speaks of, and the value that they must have."""
     where: Mapping[str, Value]
     """Of these, the ones worth saying: our dialect."""
-    defaults: Mapping[str, Value]
-    """The defaults there that differ from ours."""
+    defaults: Mapping[str, Any]
+    """The defaults there that differ from ours; of several in a row, `...` stands for those that do not."""
     remarks: tuple[str, ...]
 
     @property
@@ -135,7 +135,7 @@ def _parse_call(text: str) -> tuple[str, dict[str, ast.expr]] | None:
     return ast.unparse(tree.func), {str(keyword.arg): keyword.value for keyword in tree.keywords}
 
 
-def _read_settings(text: str, where: str) -> dict[str, Value]:
+def _read_settings(text: str, where: str) -> dict[str, Any]:
     """Settings as they stand in a call: `form='torch', dampening=0`."""
     called = _parse_call(f"settings({text})")
     try:

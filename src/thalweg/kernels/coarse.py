@@ -14,13 +14,43 @@ from thalweg.kernels.operations import OPERATIONS
 from thalweg.kernels.plan import SIZES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
     from thalweg.formula import Scalar
     from thalweg.kernels.geometry import Geometry
     from thalweg.kernels.plan import Plan
+
+
+class Program:
+    """A plan's coarse values, in the order in which they are computed: the same for every step."""
+
+    def __init__(self, plan: Plan, geometry: Geometry) -> None:
+        self.geometry = geometry
+        self.after: dict[int, list[tuple[str, Scalar, list[Scalar]]]] = {}
+        self.updates: list[tuple[str, Scalar, list[Scalar]]] = []
+        self.given: dict[str, Tensor] = {
+            n: geometry.sizes[level] for n, level in SIZES.items() if level in geometry.sizes
+        }
+        self.conditions = {f"k{place}" for place, constant in enumerate(plan.constants) if constant.is_condition}
+        self.numbers: dict[int, Tensor] = {}
+        known: set[int] = set()
+        for c in sorted(plan.coarse, key=lambda c: c.after):
+            self.after.setdefault(c.after, []).append((c.name, c.value, self._order(c.value, known)))
+        for c in plan.updates:
+            self.updates.append((c.name, c.value, self._order(c.value, known)))
+        nodes = [n for c in (*plan.coarse, *plan.updates) for n in descend(c.value) if n.operation == "input"]
+        self.constants = {n.name: int(n.name[1:]) for n in nodes if n.level is Level.STEP}
+
+    def _order(self, root: Scalar, known: set[int]) -> list[Scalar]:
+        """What is not known yet of what a value is computed from."""
+        nodes = [node for node in descend(root) if id(node) not in known]
+        for node in nodes:
+            known.add(id(node))
+            if node.operation == "constant":
+                self.numbers[id(node)] = torch.tensor(node.value, dtype=torch.float64, device=self.geometry.device)
+        return [node for node in nodes if node.operation != "constant"]
 
 
 class Between:
@@ -30,59 +60,47 @@ class Between:
     vectors of their level (see `Geometry`), `model_size` the number of elements of the whole model.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        geometry: Geometry,
-        constants: Tensor,
-        states: Mapping[str, Tensor],
-        model_size: float,
-    ) -> None:
-        self._plan = plan
-        self._geometry = geometry
-        self._known: dict[str, Tensor] = dict(states)
-        self._known |= {f"k{place}": constants[:, place] for place in range(len(plan.constants))}
-        for name, level in SIZES.items():
-            if level in geometry.sizes:
-                self._known[name] = geometry.sizes[level]
-        self._known["#model"] = torch.tensor(model_size, dtype=torch.float64, device=geometry.device)
-        self._values: dict[int, Tensor] = {}
+    def __init__(self, program: Program, constants: Tensor, states: Mapping[str, Tensor], model_size: float) -> None:
+        self._program = program
+        self._known: dict[str, Tensor] = {**program.given, **states}
+        self._known |= {name: constants[:, place] for name, place in program.constants.items()}
+        self._known["#model"] = torch.tensor(model_size, dtype=torch.float64, device=program.geometry.device)
+        self._values: dict[int, Tensor] = dict(program.numbers)
 
     def after(self, passes: int, gathered: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The coarse values that can be computed after so many passes, the last of which has gathered these.
 
         Values of the model or a tensor come as a vector with one for each tensor.
         """
-        self._known |= gathered
-        return {c.name: self._compute(c.value) for c in self._plan.coarse if c.after == passes}
+        return self._compute(self._program.after.get(passes, []), gathered)
 
     def updates(self, gathered: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The new values of the coarse states, after the last pass, which has gathered these."""
-        self._known |= gathered
-        return {c.name: self._compute(c.value) for c in self._plan.updates}
+        return self._compute(self._program.updates, gathered)
 
-    def _compute(self, root: Scalar) -> Tensor:
-        for node in descend(root):
-            if id(node) not in self._values:
+    def _compute(
+        self, wanted: Sequence[tuple[str, Scalar, list[Scalar]]], gathered: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        self._known |= gathered
+        found: dict[str, Tensor] = {}
+        for name, root, nodes in wanted:
+            for node in nodes:
                 self._values[id(node)] = self._evaluate(node)
-        value = self._values[id(root)]
-        return value.expand(self._count(root.level)) if value.dim() == 0 else value
+            value = self._values[id(root)]
+            found[name] = value.expand(self._count(root.level)) if value.dim() == 0 else value
+        return found
 
     def _evaluate(self, node: Scalar) -> Tensor:
-        if node.operation == "constant":
-            return torch.tensor(node.value, dtype=torch.float64, device=self._geometry.device)
+        geometry = self._program.geometry
         if node.operation == "input":
             value = self._known[node.name]
-            is_constant = node.name[0] == "k" and node.level is Level.STEP
-            return value != 0 if is_constant and self._plan.constants[int(node.name[1:])].is_condition else value
+            return value != 0 if node.name in self._program.conditions and node.level is Level.STEP else value
         if node.operation in REDUCTIONS:
             (operand,) = node.operands
-            return self._geometry.gather(node.operation, self._values[id(operand)], operand.level, node.level)
-        operands = [
-            self._geometry.spread(self._values[id(operand)], operand.level, node.level) for operand in node.operands
-        ]
+            return geometry.gather(node.operation, self._values[id(operand)], operand.level, node.level)
+        operands = [geometry.spread(self._values[id(operand)], operand.level, node.level) for operand in node.operands]
         return OPERATIONS[node.operation](*operands)
 
     def _count(self, level: Level) -> int:
-        lengths = self._geometry.lengths
-        return sum(lengths.get(level, lengths[Level.TENSOR]))
+        counts = self._program.geometry.counts
+        return counts.get(level, counts[Level.TENSOR])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from thalweg.formula.scalar import Level
-from thalweg.kernels.coarse import Between
+from thalweg.kernels.coarse import Between, Program
 from thalweg.kernels.geometry import Geometry, split
 from thalweg.kernels.reference import compute
 
@@ -34,7 +34,8 @@ def step(
     """
     shapes = [one["p"].shape for one in arrays]
     size = float(sum(one["p"].numel() for one in arrays))
-    between = Between(plan, Geometry(shapes, arrays[0]["p"].device), constants, coarse_states or {}, size)
+    program = Program(plan, Geometry(shapes, arrays[0]["p"].device))
+    between = Between(program, constants, coarse_states or {}, size)
     levels = {c.name: c.value.level for c in plan.coarse}
     coarse: list[dict[str, Tensor]] = [{} for _ in arrays]
     gathered: dict[str, Tensor] = {}

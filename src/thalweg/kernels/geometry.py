@@ -71,6 +71,11 @@ class Geometry:
         }
 
     @cached_property
+    def counts(self) -> dict[Level, int]:
+        """How many values there are at each level."""
+        return {level: sum(some) for level, some in self.lengths.items()}
+
+    @cached_property
     def sizes(self) -> dict[Level, Tensor]:
         """How many elements a tensor, a matrix, a row and a column has, in vectors of float64."""
         own = {
@@ -90,22 +95,30 @@ class Geometry:
 
     def gather(self, operation: str, values: Tensor, source: Level, target: Level) -> Tensor:
         """The total, mean or largest of values of one level for each value of a coarser one."""
-        own, wanted = self.lengths[source], self._segments(target)
-        lengths = [length // count for length, count in zip(own, wanted, strict=True) for _ in range(count)]
-        if all(length == 1 for length in lengths):
+        if (source, target) not in self._segments:
+            lengths = self._lengths_in(source, target)
+            one_each = all(length == 1 for length in lengths)
+            self._segments[source, target] = None if one_each else torch.tensor(lengths, device=self.device)
+        segments = self._segments[source, target]
+        if segments is None:
             return values
         reduce = {"total": "sum", "mean": "mean", "largest": "max"}[operation]
-        return torch.segment_reduce(values, reduce, lengths=torch.tensor(lengths, device=self.device))
+        return torch.segment_reduce(values, reduce, lengths=segments)
 
-    def _segments(self, level: Level) -> list[int]:
-        return self.lengths[Level.TENSOR if level in PER_TENSOR else level]
+    def _lengths_in(self, source: Level, target: Level) -> list[int]:
+        """How many values of one level lie in each of a coarser one."""
+        own, wanted = self.lengths[source], self.lengths[Level.TENSOR if target in PER_TENSOR else target]
+        return [length // count for length, count in zip(own, wanted, strict=True) for _ in range(count)]
+
+    @cached_property
+    def _segments(self) -> dict[tuple[Level, Level], Tensor | None]:
+        return {}
 
     def _parents(self, level: Level, of: Level) -> Tensor | None:
         """For each value of a level, the place of the one of a coarser level that it lies in; None if they are one."""
         key = (level, of)
         if key not in self._known_parents:
-            own, wanted = self.lengths[level], self.lengths[of]
-            counts = [length // count for length, count in zip(own, wanted, strict=True) for _ in range(count)]
+            counts = self._lengths_in(level, of)
             same = all(count == 1 for count in counts)
             index = torch.arange(len(counts), device=self.device)
             repeats = torch.tensor(counts, device=self.device)

@@ -34,13 +34,7 @@ def read_chain(text: str) -> Contender:
         UnknownNameError: it calls what is in no catalogue.
     """
     text = text.strip()
-    try:
-        tree = ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        reason = getattr(error, "msg", error)
-        raise ChainError(
-            f"`{text}` is not a chain ({reason}); type one as in 'chain(adam(beta2=0.95), step(lr))'"
-        ) from None
+    tree = _parse(text)
     tuned = any(isinstance(node, ast.Name) and node.id == TUNED for node in ast.walk(tree))
 
     def build(rate: float) -> Chain:
@@ -52,6 +46,25 @@ def read_chain(text: str) -> Contender:
     default = _middle(tree) if tuned else 1.0
     _ = build(default)
     return Contender(name=text, title=text, build=build, tuned="lr" if tuned else None, default=default)
+
+
+def read_typed(text: str) -> object:
+    """What a typed rule, stage, chain or schedule stands for; `lr` is the usual rate of the first rule in it.
+
+    Raises `ChainError` or `UnknownNameError` as `read_chain` does.
+    """
+    tree = _parse(text)
+    return _Reader(text, _middle(tree)).read(tree)
+
+
+def _parse(text: str) -> ast.expr:
+    try:
+        return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        reason = getattr(error, "msg", error)
+        raise ChainError(
+            f"`{text}` is not a chain ({reason}); type one as in 'chain(adam(beta2=0.95), step(lr))'"
+        ) from None
 
 
 def _middle(tree: ast.expr) -> float:

@@ -37,6 +37,13 @@ from thalweg.formula import (
     dialect="form='torch': the learning rate is an upper bound of the relative step 1/√t; ε₁ bounds the root of the "
     "second moment and the rows' mean from below. form='paper' adds ε₁ to the squares.",
     when="Large models where memory is short: its state is one number a row and a column. No momentum.",
+    translations=(
+        (
+            "torch.optim.Adafactor(lr=lr, beta2_decay=beta2_decay, eps=(eps1, eps2), d=d, weight_decay=weight_decay); "
+            "default eps=(None, ...); its None is the rounding of the parameter's dtype"
+        ),
+        "Shazeer_and_Stern_2018(ε1=eps1, ε2=eps2, d=d) where form='paper'",
+    ),
 )
 def adafactor(
     g: Direction,

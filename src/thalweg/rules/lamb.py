@@ -30,6 +30,13 @@ from thalweg.formula import (
     dialect="The paper's, with φ the identity. The ratio is 1 where the tensor or its direction is zero, of which the "
     "paper says nothing.",
     when="Transformers with batches of thousands. Leave norms and biases to a chain of their own.",
+    translations=(
+        (
+            "keras.optimizers.Lamb(learning_rate=lr, beta_1=beta1, beta_2=beta2, epsilon=eps) where weight_decay=0; "
+            "default epsilon=1e-7; its own weight_decay stays out of the norm"
+        ),
+        "You_et_al_2020(η=lr, β1=beta1, β2=beta2, λ=weight_decay, ε=eps)",
+    ),
 )
 def lamb(
     g: Direction,

@@ -79,7 +79,7 @@ class NumbaBinding:
         self._scan: Scan | None = None
         self._looked = 0
         plain = all(type(p) in (torch.Tensor, torch.nn.Parameter) and p.is_contiguous() for p in parameters)
-        self._may_scan = plain and not self._copies and sum(sizes) <= LARGEST_SCANNED and len(plan.passes) == 1
+        self._may_scan = plain and not self._copies and sum(sizes) <= LARGEST_SCANNED
 
     def set_constants(self, row: int, values: Sequence[float]) -> None:
         """The constants of a row, in the plan's order."""
@@ -140,8 +140,8 @@ class NumbaBinding:
                 copy.copy_(self._parameters[tensor].detach())
         if self._scan is not None:
             found, first = self._block.run_with(self._scan.run, kernel)
-            self.release()
             if found:
+                self.release()
                 return first
             self._scan, self._looked = None, 0  # somebody has changed something since `find`
             self.find()
