@@ -10,7 +10,7 @@ import torch
 
 from thalweg.errors import BackendError, ParameterError
 from thalweg.kernels import CHECK, Plan
-from thalweg.kernels.coarse import Between
+from thalweg.kernels.coarse import Between, Program
 from thalweg.kernels.geometry import Geometry
 from thalweg.optimizer.reading import Reading
 
@@ -91,7 +91,7 @@ class Launch:
     binding: Binding
     check: Binding | None
     coarse_states: CoarseStates
-    _geometry: Geometry | None = None
+    _program: Program | None = None
     _between: Between | None = None
     _constants: list[tuple[float, ...]] = field(default_factory=list[tuple[float, ...]])
     _places: list[int] = field(default_factory=list[int])
@@ -138,11 +138,11 @@ class Launch:
 
     def begin(self, model_size: float) -> None:
         """Compute the coarse values that need no pass, before the first one."""
-        if self._geometry is None:
-            self._geometry = Geometry([member.parameter.shape for member in self.members])
+        if self._program is None:
+            self._program = Program(self.plan, Geometry([member.parameter.shape for member in self.members]))
         constants = torch.tensor(self._constants, dtype=torch.float64)[self._places]
         states = self.coarse_states.read(self.members, self.plan.coarse_states)
-        self._between = Between(self.plan, self._geometry, constants, states, model_size)
+        self._between = Between(self._program, constants, states, model_size)
         self.settle(0, {})
 
     def settle(self, passes: int, gathered: Mapping[str, Tensor]) -> None:

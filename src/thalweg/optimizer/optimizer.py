@@ -154,6 +154,7 @@ class Optimizer(torch.optim.Optimizer):
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
             self._dialect.mend(group)
+        self._restore_coarse_states(checked)
         self._stepper = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -181,6 +182,17 @@ class Optimizer(torch.optim.Optimizer):
                 )
             self.skipped += not self._stepper.move()
         return loss
+
+    def _restore_coarse_states(self, loaded: dict[str, Any]) -> None:
+        """Those of tensors and rows as they were saved: torch gives a state the dtype of its parameter."""
+        for group, saved in zip(self.param_groups, loaded["param_groups"], strict=True):
+            reading = Reading(group, self._dialect)
+            for parameter, key in zip(group["params"], saved["params"], strict=True):
+                state = loaded["state"].get(key, {})
+                for kept in reading.formula_of(parameter).plan.coarse_states:
+                    name = self._dialect.state_names.get(kept.name, kept.name)
+                    if name in state:
+                        self.state[parameter][name] = state[name].to(parameter.device)
 
     def _watched_state(self) -> WatchedState:
         """`state`, which torch and users may have replaced."""
