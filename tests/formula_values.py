@@ -28,6 +28,7 @@ MEANINGS: dict[str, Callable[..., Any]] = {
     "log": np.log,
     "sign": np.sign,
     "floor": np.floor,
+    "stored": np.asarray,
     "maximum": np.maximum,
     "minimum": np.minimum,
     "less": np.less,

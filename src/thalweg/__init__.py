@@ -9,7 +9,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from thalweg import errors, rules, schedules
-from thalweg.chain import Chain, cautious, chain, clip, clip_value, decay, ema, lookahead, mars, polyak, step, swa
+from thalweg.chain import (
+    Chain,
+    cautious,
+    chain,
+    clip,
+    clip_value,
+    decay,
+    decoupled_decay,
+    ema,
+    kahan,
+    lookahead,
+    mars,
+    polyak,
+    step,
+    swa,
+)
 from thalweg.errors import did_you_mean
 from thalweg.rules import (
     adabelief,
@@ -155,6 +170,7 @@ __all__ = [
     "d_adapt_adam",
     "d_adapt_sgd",
     "decay",
+    "decoupled_decay",
     "delta_bar_delta",
     "dog",
     "ema",
@@ -165,6 +181,7 @@ __all__ = [
     "heavy_ball",
     "heavy_ball_two_sequences",
     "inverse",
+    "kahan",
     "lab",
     "lamb",
     "lars",

@@ -2,7 +2,7 @@
 
 from thalweg.formula.reductions import largest, mean, norm, rms, total
 from thalweg.formula.rule import Hyperparameter, Rule, Schedule, Stage, Value, rule
-from thalweg.formula.scalar import Level, Scalar, equal, exp, floor, log, maximum, minimum, sign, sqrt, where
+from thalweg.formula.scalar import Level, Scalar, equal, exp, floor, log, maximum, minimum, sign, sqrt, stored, where
 from thalweg.formula.slots import (
     AtParameter,
     ColumnZeros,
@@ -76,6 +76,7 @@ __all__ = [
     "rule",
     "sign",
     "sqrt",
+    "stored",
     "total",
     "trace",
     "where",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Operation: TypeAlias = Literal[
     "constant", "input",
     "add", "subtract", "multiply", "divide", "power", "negative", "absolute",
-    "sqrt", "exp", "log", "sign", "floor", "maximum", "minimum",
+    "sqrt", "exp", "log", "sign", "floor", "stored", "maximum", "minimum",
     "less", "less_equal", "equal", "both", "either", "where",
     "total", "mean", "largest",
 ]  # fmt: skip
@@ -202,6 +202,11 @@ def sign(x: Scalar | float) -> Scalar:
 def floor(x: Scalar | float) -> Scalar:
     """The largest whole number that is not greater."""
     return _apply("floor", x)
+
+
+def stored(x: Scalar) -> Scalar:
+    """The value as the parameter's dtype keeps it: rounded, where a step computes more exactly than it stores."""
+    return _apply("stored", x)
 
 
 def maximum(a: Scalar | float, b: Scalar | float) -> Scalar:

@@ -32,6 +32,7 @@ _PYTHON = Printer(
         "exp": "math.exp({0})",
         "log": "math.log({0})",
         "floor": "float(math.floor({0}))",
+        "stored": "{0}",
         "sign": "float(({0} > 0) - ({0} < 0))",
         "maximum": "{0} if {0} > {1} or {0} != {0} else {1}",
         "minimum": "{0} if {0} < {1} or {0} != {0} else {1}",

@@ -33,10 +33,11 @@ def fits(tensor: Tensor, strides: tuple[int, ...]) -> bool:
     return own == strides or all(size == 1 or a == b for size, a, b in zip(tensor.shape, own, strides, strict=True))
 
 
-def laid_out(state: Tensor, parameter: Tensor, *, by_row: bool = False) -> Tensor:
-    """The state as it must lie for the parameter, of its dtype: itself, or a copy."""
+def laid_out(state: Tensor, parameter: Tensor, *, dtype: torch.dtype | None = None, by_row: bool = False) -> Tensor:
+    """The state as it must lie for the parameter, of its dtype if not of another: itself, or a copy."""
+    dtype = dtype or parameter.dtype
     strides = wanted_strides(parameter, by_row=by_row)
-    if state.dtype == parameter.dtype and fits(state, strides):
+    if state.dtype == dtype and fits(state, strides):
         return state
-    made = torch.empty_strided(parameter.shape, strides, dtype=parameter.dtype, device=parameter.device)
+    made = torch.empty_strided(parameter.shape, strides, dtype=dtype, device=parameter.device)
     return made.copy_(state)

@@ -44,6 +44,7 @@ _PLAIN: Mapping[Operation, Callable[..., Any]] = {
     "log": sympy.log,
     "sign": sympy.sign,
     "floor": sympy.floor,
+    "stored": sympy.Function("stored"),
     "maximum": sympy.Function("max"),
     "minimum": sympy.Function("min"),
     "less": lambda a, b: sympy.StrictLessThan(a, b, evaluate=False),

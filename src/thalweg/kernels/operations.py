@@ -26,6 +26,7 @@ OPERATIONS: Mapping[Operation, Callable[..., Tensor]] = {
     "log": torch.log,
     "sign": torch.sign,
     "floor": torch.floor,
+    "stored": torch.clone,
     "maximum": torch.maximum,
     "minimum": torch.minimum,
     "less": torch.lt,

@@ -38,7 +38,7 @@ def compute(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """One pass over one parameter: the new value of every array that it writes, and what it gathers.
 
-    `arrays` are the slots' tensors, all of one shape and dtype; half-precision ones are computed in float32. `coarse`
+    `arrays` are the slots' tensors, all of one shape; half-precision ones are computed in float32. `coarse`
     are the coarse values that the pass uses, of shapes that broadcast to the parameter's. What is gathered comes as a
     vector of its level, in float64. Differentiable, and nothing is changed in place.
     """
@@ -49,6 +49,8 @@ def compute(
     for node in descend(*one.values):
         if node.operation == "constant":
             values[id(node)] = torch.tensor(node.value, dtype=precision, device=device)
+        elif node.operation == "stored":
+            values[id(node)] = values[id(node.operands[0])].to(arrays["p"].dtype).to(precision)
         elif node.operation != "input":
             values[id(node)] = OPERATIONS[node.operation](*(values[id(operand)] for operand in node.operands))
         elif node.level is Level.STEP:

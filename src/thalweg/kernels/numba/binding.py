@@ -41,8 +41,8 @@ LARGEST_SCANNED = 2**20
 class NumbaBinding:
     """One plan, the parameters that it steps, their states, and a row of constants for each.
 
-    `states[i]` holds the tensors of `plan.slots` for `parameters[i]`, of its shape and dtype and laid out as
-    `thalweg.kernels.layout` wants them.
+    `states[i]` holds the tensors of `plan.slots` for `parameters[i]`, of its shape and laid out as
+    `thalweg.kernels.layout` wants them; each has one dtype for all parameters.
     """
 
     def __init__(
@@ -53,7 +53,10 @@ class NumbaBinding:
         self._plan = plan
         dtype = parameters[0].dtype
         name = str(dtype).removeprefix("torch.")
-        self._kernels = [compile_kernel(emit(plan, name, guard=guard, place=at)) for at in range(len(plan.passes))]
+        dtypes = {slot: str(states[0][slot].dtype).removeprefix("torch.") for slot in plan.slots[2:]}
+        self._kernels = [
+            compile_kernel(emit(plan, name, guard=guard, place=at, dtypes=dtypes)) for at in range(len(plan.passes))
+        ]
         precision = np.float64 if dtype == torch.float64 else np.float32
         sizes = [parameter.numel() for parameter in parameters]
         shapes = [parameter.shape for parameter in parameters]

@@ -7,6 +7,8 @@ is some rows of a matrix, else a stretch of a tensor.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from thalweg.errors import BackendError
@@ -15,6 +17,8 @@ from thalweg.kernels.numba.pieces import FLAT, MATRIX, PER_PIECE
 from thalweg.kernels.walk import Printer, print_graph, print_number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from thalweg.kernels.plan import Coarse, Pass, Plan, Reduction
 
 MAXIMUM_SLOTS = 32
@@ -87,29 +91,34 @@ WORDS = {
 """The block's words for the tables of coarse values, and for how many values there are of one kind."""
 
 
-def emit(plan: Plan, dtype: str, *, guard: bool, place: int = -1) -> str:
-    """The text of the kernel of one of a plan's passes, for parameters and states of one dtype.
+def emit(
+    plan: Plan, dtype: str, *, guard: bool, place: int = -1, dtypes: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The text of the kernel of one of a plan's passes, for parameters of one dtype.
+
+    Their states have it too, but for those that `dtypes` names.
 
     With `guard`, the first pass notes the first tensor that has a gradient that is not finite in the block's word 7; a
     step of a single pass leaves such elements as they were. Raises `BackendError` for a dtype that no kernel takes.
     """
-    if dtype not in STORAGE:
-        message = f"the numba backend takes {', '.join(STORAGE)}, and not {dtype}; use backend='reference'"
-        raise BackendError(message)
-    one = plan.passes[place]
-    if len(plan.slots) + len(plan.coarse) + len(one.reductions) > MAXIMUM_SLOTS:
+    for one in (dtype, *dtypes.values()):
+        if one not in STORAGE:
+            message = f"the numba backend takes {', '.join(STORAGE)}, and not {one}; use backend='reference'"
+            raise BackendError(message)
+    if len(plan.slots) + len(plan.coarse) + len(plan.passes[place].reductions) > MAXIMUM_SLOTS:
         message = f"a kernel takes {MAXIMUM_SLOTS} arrays, this chain has {len(plan.slots)}; use backend='reference'"
         raise BackendError(message)
-    return _Text(plan, one, dtype, guard=guard).whole()
+    return _Text(plan, plan.passes[place], dtype, dtypes, guard=guard).whole()
 
 
 class _Text:
     """A kernel's text in the making."""
 
-    def __init__(self, plan: Plan, one: Pass, dtype: str, *, guard: bool) -> None:
+    def __init__(self, plan: Plan, one: Pass, dtype: str, dtypes: Mapping[str, str], *, guard: bool) -> None:
         self._plan = plan
         self._pass = one
         self._dtype = dtype
+        self._dtypes = {slot: dtypes.get(slot, dtype) for slot in plan.slots}
         self._looks = guard and one is plan.passes[0]
         self._leaves = self._looks and len(plan.passes) == 1
         self._precision = "float64" if dtype == "float64" else "float32"
@@ -189,10 +198,11 @@ class _Text:
         named = {f"k{place}": constant.is_condition for place, constant in enumerate(self._plan.constants)}
         named |= {c.name: c.value.is_condition for c in self._plan.coarse}
         inputs = self._variables | {n: f"({n} != 0)" if condition else n for n, condition in named.items()}
-        lines, results = print_graph(self._pass.values, NUMBA, inputs)
+        operations = {**NUMBA.operations, "stored": f"stored_{self._dtype}({{0}})"}
+        lines, results = print_graph(self._pass.values, replace(NUMBA, operations=operations), inputs)
         places = {slot: place for place, slot in enumerate(self._plan.slots)}
         body = [
-            f"{self._variables[slot]} = load_{self._dtype}(at_{self._variables[slot]}, j, {places[slot]})"
+            f"{self._variables[slot]} = load_{self._dtypes[slot]}(at_{self._variables[slot]}, j, {places[slot]})"
             for slot in self._loads()
         ]
         body += [
@@ -205,7 +215,7 @@ class _Text:
         for slot, result in zip(self._stores(), results, strict=False):
             name = self._variables[slot]
             value = f"{result} if good else {name}" if self._leaves else result
-            body.append(f"store_{self._dtype}(at_{name}, j, {value}, {places[slot]})")
+            body.append(f"store_{self._dtypes[slot]}(at_{name}, j, {value}, {places[slot]})")
         for reduction, result in zip(self._pass.reductions, results[len(self._stores()) :], strict=True):
             nothing = f"number({_NOTHING[reduction.value.operation]})"
             body.append(self._gather(reduction, f"({result} if good else {nothing})" if self._leaves else result))
@@ -262,7 +272,7 @@ _VALUE = {"total": "{0}", "largest": "largest_value({0})"}
 _WITH = {"total": "{0} + {1}", "largest": "larger({0}, {1})"}
 """One number more in a sum in memory."""
 _IMPORTABLE = [
-    *(f"{verb}_{dtype}" for verb in ("load", "store", "constant") for dtype in STORAGE),
+    *(f"{verb}_{dtype}" for verb in ("load", "store", "stored", "constant") for dtype in STORAGE),
     *("gather_total", "gather_largest", "nothing_larger", "largest_value", "larger", "lower_to"),
 ]
 

@@ -231,6 +231,19 @@ def _storer(stored: Any, number: Any, narrow: Callable[[ir.IRBuilder, Any], Any]
     return store
 
 
+def _rounder(number: Any, narrow: Callable[[ir.IRBuilder, Any], Any], widen: Callable[[ir.IRBuilder, Any], Any]) -> Any:
+    """A number as a dtype keeps it."""
+
+    @intrinsic
+    def stored(_context: Any, _value: Any) -> Any:
+        def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, arguments: list[Any]) -> Any:
+            return widen(builder, narrow(builder, arguments[0]))
+
+        return number(number), generate
+
+    return stored
+
+
 def _element(builder: ir.IRBuilder, kind: Any, arguments: list[Any]) -> Any:
     address, index = arguments
     return builder.gep(builder.inttoptr(address, kind.as_pointer()), [index])
@@ -280,3 +293,7 @@ store_float32 = _storer(_F32, types.float32, _as_it_is)
 store_float64 = _storer(_F64, types.float64, _as_it_is)
 store_float16 = _storer(_F16, types.float32, _single_to_half)
 store_bfloat16 = _storer(_I16, types.float32, _single_to_brain)
+stored_float32 = _rounder(types.float32, _as_it_is, _as_it_is)
+stored_float64 = _rounder(types.float64, _as_it_is, _as_it_is)
+stored_float16 = _rounder(types.float32, _single_to_half, _half_to_single)
+stored_bfloat16 = _rounder(types.float32, _single_to_brain, _brain_to_single)
