@@ -9,7 +9,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from thalweg import errors, rules, schedules
-from thalweg.chain import Chain, cautious, chain, clip, clip_value, decay, ema, lookahead, mars, polyak, step, swa
+from thalweg.chain import (
+    Chain,
+    cautious,
+    chain,
+    clip,
+    clip_value,
+    decay,
+    decoupled_decay,
+    ema,
+    full_matrix_adagrad,
+    lookahead,
+    mars,
+    muon,
+    polyak,
+    psgd_kron,
+    route,
+    shampoo,
+    soap,
+    step,
+    swa,
+)
 from thalweg.errors import did_you_mean
 from thalweg.rules import (
     adabelief,
@@ -73,12 +93,16 @@ if TYPE_CHECKING:
     from thalweg import lab, report, surfaces
     from thalweg.lab.problem import Problem
     from thalweg.optimizer import (
+        ASGD,
         SGD,
         Adadelta,
+        Adafactor,
         Adagrad,
         Adam,
         Adamax,
         AdamW,
+        Muon,
+        NAdam,
         Optimizer,
         RAdam,
         RMSprop,
@@ -96,7 +120,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Problem": "thalweg.lab.problem",
     **dict.fromkeys(
-        ("SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Optimizer", "RAdam", "RMSprop", "Rprop"),
+        ("ASGD", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer"),
+        "thalweg.optimizer",
+    ),
+    **dict.fromkeys(
+        ("RAdam", "RMSprop", "Rprop"),
         "thalweg.optimizer",
     ),
     **dict.fromkeys(
@@ -123,13 +151,17 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "ASGD",
     "SGD",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
     "Chain",
+    "Muon",
+    "NAdam",
     "Optimizer",
     "Problem",
     "RAdam",
@@ -155,11 +187,13 @@ __all__ = [
     "d_adapt_adam",
     "d_adapt_sgd",
     "decay",
+    "decoupled_decay",
     "delta_bar_delta",
     "dog",
     "ema",
     "errors",
     "exponential",
+    "full_matrix_adagrad",
     "geometric",
     "gradient_descent",
     "heavy_ball",
@@ -177,6 +211,7 @@ __all__ = [
     "lookahead",
     "mars",
     "multi_step",
+    "muon",
     "nadam",
     "named_state",
     "nesterov",
@@ -187,6 +222,7 @@ __all__ = [
     "polyak",
     "polynomial",
     "prodigy",
+    "psgd_kron",
     "qhadam",
     "qhm",
     "radam",
@@ -194,6 +230,7 @@ __all__ = [
     "rmsprop",
     "rmsprop_momentum",
     "robbins_monro",
+    "route",
     "rprop",
     "rules",
     "save",
@@ -201,8 +238,10 @@ __all__ = [
     "schedule_free_sgd",
     "schedules",
     "sgdr",
+    "shampoo",
     "sign_descent",
     "signum",
+    "soap",
     "step",
     "step_decay",
     "surfaces",

@@ -3,30 +3,45 @@
 from thalweg.chain.averages import ema, lookahead, polyak, swa
 from thalweg.chain.chain import LEARNING_RATE, Chain, Kind, Step, chain, step
 from thalweg.chain.clip import clip, clip_value
-from thalweg.chain.decay import decay
+from thalweg.chain.decay import decay, decoupled_decay
+from thalweg.chain.route import Route, route
 from thalweg.chain.variants import cautious, mars
+from thalweg.chain.whole import MatrixMethod, Whole, full_matrix_adagrad, muon, psgd_kron, shampoo, soap
 from thalweg.formula import Rule
 
 
 def stages() -> dict[str, Rule]:
     """Every stage that is no rule of the catalogue, by its name: what stands before or behind one."""
-    return {rule.name: rule for rule in (clip, clip_value, mars, decay, cautious, ema, polyak, swa, lookahead)}
+    return {
+        rule.name: rule
+        for rule in (clip, clip_value, mars, decay, cautious, decoupled_decay, ema, polyak, swa, lookahead)
+    }
 
 
 __all__ = [
     "LEARNING_RATE",
     "Chain",
     "Kind",
+    "MatrixMethod",
+    "Route",
     "Step",
+    "Whole",
     "cautious",
     "chain",
     "clip",
     "clip_value",
     "decay",
+    "decoupled_decay",
     "ema",
+    "full_matrix_adagrad",
     "lookahead",
     "mars",
+    "muon",
     "polyak",
+    "psgd_kron",
+    "route",
+    "shampoo",
+    "soap",
     "stages",
     "step",
     "swa",
