@@ -29,10 +29,10 @@ race: $(RUNTIME) ## The main job: race the optimizers and write the report
 	@$(BIN)/thalweg race $(ARGS)
 
 test: $(DEVELOPMENT) ## All tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 coverage: $(DEVELOPMENT) ## All tests, and which branches they reach
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(ARGS)
 
 check: format-check lint types layers docs ## Format, lint, types, layers, documentation
 

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
-import torch
-from hypothesis import settings
 
-# Hypothesis times each example, and a kernel's first call compiles it.
-settings.register_profile("default", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+# What is imported here, the process that hands out the tests imports too, before the others start.
+
+
+@pytest.hookimpl(tryfirst=True)  # before Hypothesis looks for its own options
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", None):
+        return
+    from hypothesis import settings
+
+    # Hypothesis times each example, and a kernel's first call compiles it.
+    settings.register_profile("default", deadline=None)
+    settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_sessionstart() -> None:
+    # Importing makes objects that stay, and looking for garbage among them takes as long as the imports themselves.
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_torch_thread() -> None:
+    import torch
+
     # The tests run in two processes side by side, and small tensors gain nothing from threads.
     torch.set_num_threads(1)
 
@@ -28,4 +48,6 @@ def _kernels_are_kept(pytestconfig: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def _seed() -> None:
+    import torch
+
     torch.manual_seed(0)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,10 +35,14 @@ def parameters(
 
 def give_gradients(to: Sequence[Tensor], step: int, scale: float = 1.0) -> None:
     """Gradients that depend on the step and on nothing else; those of equal shapes in other layouts are the same."""
-    random = torch.Generator().manual_seed(1000 + step)
-    for parameter in to:
-        drawn = 0.2 + torch.randn(parameter.shape, generator=random, dtype=torch.float64)
+    for parameter, drawn in zip(to, _draw(tuple(parameter.shape for parameter in to), step), strict=True):
         parameter.grad = (scale * drawn).to(parameter.dtype)
+
+
+@lru_cache(maxsize=256)
+def _draw(shapes: tuple[torch.Size, ...], step: int) -> list[Tensor]:
+    random = torch.Generator().manual_seed(1000 + step)
+    return [0.2 + torch.randn(shape, generator=random, dtype=torch.float64) for shape in shapes]
 
 
 def descend(optimizer: torch.optim.Optimizer, steps: int = 10, *, start: int = 0, scale: float = 1.0) -> list[Tensor]:

@@ -176,6 +176,13 @@ DIALECTS = (
     _plain("adamw", "coupled_to_rate", {**_ADAM, "weight_decay": 0.1}),
     _plain("sign_descent", "plain", {}),
     _plain("asgd", "torch", {"lambd": 0.3, "power": 0.6, "t0": 5.0}),
+    Dialect(
+        "asgd",
+        {"lambd": 0.3, "power": 0.6, "t0": 5.0, "form": "torch"},
+        ORACLES["asgd", "torch"],
+        {"lambd": 0.3, "power": 0.6, "t0": 5.0},
+        needs_constant_rate=True,
+    ),
     _plain("heavy_ball_two_sequences", "undamped", {"gamma": tw.exponential(1.0, factor=0.9)}),
     Dialect("nesterov_acceleration", {}, ORACLES["nesterov_acceleration", "growing"], keeps_positions=True),
     Dialect(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,7 +11,7 @@ import torch
 import thalweg as tw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterable
 
     from torch import Tensor
 
@@ -50,7 +52,44 @@ CASES: tuple[tuple[str, Settings], ...] = (
     ("RAdam", {"lr": 0.02, "weight_decay": 0.1, "decoupled_weight_decay": True}),
     ("RAdam", {"lr": 0.02, "betas": (0.9, 0.5), "maximize": True}),
 )
+OF_TENSORS = ("Adafactor", "NAdam", "ASGD")
+"""Those that keep numbers of a tensor, a row or a column.
+
+torch has a tensor's in the default dtype, whatever that of the parameter is, and Adafactor's takes no empty tensor.
+"""
+OF_TENSORS_CASES: tuple[tuple[str, Settings], ...] = (
+    ("Adafactor", {}),
+    ("Adafactor", {"lr": 0.05, "beta2_decay": -0.5, "eps": (1e-3, 1e-2), "d": 1.5, "weight_decay": 0.1}),
+    ("Adafactor", {"eps": (0.0, 1e-2), "d": 2.0, "maximize": True}),
+    ("NAdam", {}),
+    ("NAdam", {"lr": 0.02, "betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1, "momentum_decay": 0.1}),
+    ("NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+    ("ASGD", {}),
+    ("ASGD", {"lr": 0.02, "lambd": 0.1, "alpha": 0.6, "t0": 5.0}),
+    ("ASGD", {"t0": 0.0, "weight_decay": 0.1, "maximize": True}),
+)
 WITH_STATE = tuple(case for case in CASES if "maximize" not in case[1])
+
+
+OF_TENSORS_WITH_STATE = tuple(case for case in OF_TENSORS_CASES if "maximize" not in case[1])
+
+
+def suited(name: str, shapes: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Those of the shapes that torch's optimizer of this name takes."""
+    if name == "Muon":
+        return [shape for shape in shapes if len(shape) == 2]
+    return [shape for shape in shapes if name != "Adafactor" or math.prod(shape)]
+
+
+@contextlib.contextmanager
+def default_dtype(dtype: torch.dtype) -> Generator[None]:
+    """Meanwhile, torch keeps numbers in this dtype."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def label(case: tuple[str, Settings]) -> str:

@@ -55,8 +55,8 @@ class MyRMSNorm(Gain):
     pass
 
 
-class OwnLinear(nn.Module):
-    """As the linear layers of GPT-2's code: a bare matrix, and a class called otherwise."""
+class Conv1D(nn.Module):
+    """A linear layer as GPT-2's code has it: a bare matrix, in a class called otherwise."""
 
     def __init__(self, wide: int, gives: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.ln_1 = Gain(width)
-        self.attn = nn.ModuleDict({"c_attn": OwnLinear(width, 3 * width), "c_proj": OwnLinear(width, width)})
+        self.attn = nn.ModuleDict({"c_attn": Conv1D(width, 3 * width), "c_proj": Conv1D(width, width)})
         self.ffn_norm = MyRMSNorm(width)
         self.up, self.down = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
         self.layer_scale = nn.Parameter(torch.ones(width))

@@ -74,7 +74,8 @@ def test_every_library_that_is_imported_is_asked_for() -> None:
             imported |= {module.partition(".")[0]: file for module in modules}
     project = PROJECT["project"]
     asked = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
-    asked |= {canonicalize_name(Requirement(line).name) for line in project["optional-dependencies"]["video"]}
+    extras = [line for extra in ("gpu", "video") for line in project["optional-dependencies"][extra]]
+    asked |= {canonicalize_name(Requirement(line).name) for line in extras}
     strangers = {
         name: file
         for name, file in imported.items()

@@ -29,7 +29,7 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(1)
 
 
-def in_a_fork(work: Callable[[], bool], seconds: float = 60) -> bool:
+def in_a_fork(work: Callable[[], bool], seconds: float = 300) -> bool:
     """What some work in a forked process gives; False if it does not end in time."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -82,7 +82,7 @@ def test_a_data_loader_may_fork_its_workers_after_a_step_and_between_steps() -> 
     model(data.tensors[0]).sum().backward()
     optimizer.step()
     for _ in range(2):
-        loader = DataLoader(data, batch_size=16, num_workers=2, multiprocessing_context="fork", timeout=60)
+        loader = DataLoader(data, batch_size=16, num_workers=2, multiprocessing_context="fork", timeout=300)
         for inputs, outputs in loader:
             optimizer.zero_grad()
             torch.nn.functional.mse_loss(model(inputs), outputs).backward()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from torch import nn
 
-from networks import MLP
+from networks import MLP, Conv1D
 from thalweg.optimizer.roles import doubts, roles
 
 if TYPE_CHECKING:
@@ -28,6 +28,14 @@ class Telling(Named):
     def __init__(self, method: str) -> None:
         super().__init__(first=nn.Linear(8, 8), last=nn.Linear(8, 8))
         setattr(self, method, lambda: self.first)
+
+
+class Stage(nn.Module):
+    """A block of convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3)
 
 
 def dense_head() -> nn.Module:
@@ -62,6 +70,41 @@ HEADS: dict[str, tuple[Callable[[], nn.Module], set[str], set[str]]] = {
         {"out"},
         set(),
     ),
+    "the last linear layer, though the blocks come after it": (
+        lambda: nn.ModuleDict({"out": nn.Linear(8, 3), "body": nn.Sequential(Stage(), Stage())}),
+        {"out"},
+        set(),
+    ),
+    "none in blocks that run in order": (
+        lambda: nn.Sequential(*(nn.TransformerEncoderLayer(8, 2, 16),) * 2),
+        set(),
+        set(),
+    ),
+    "what only itself could take from": (
+        lambda: nn.ModuleDict({"first": nn.Linear(4, 8), "last": nn.Linear(8, 8)}),
+        {"last"},
+        set(),
+    ),
+    "a guess, if a norm takes as many": (
+        lambda: nn.ModuleDict({"proj": nn.Linear(8, 6), "after": nn.LayerNorm(6)}),
+        set(),
+        {"proj"},
+    ),
+    "the last of all, and in what is called so": (
+        lambda: Named(head=nn.Sequential(nn.Linear(8, 8))),
+        {"head.0"},
+        set(),
+    ),
+    "a guess between these two": (
+        lambda: Named(head=nn.Sequential(nn.Linear(8, 8)), tail=nn.Linear(8, 8)),
+        set(),
+        {"head.0", "tail"},
+    ),
+    "no convolution beside a classifier": (
+        lambda: Named(conv=nn.Conv2d(8, 12, 1), classifier=nn.Linear(48, 3)),
+        {"classifier"},
+        set(),
+    ),
     "not the stage before it": (
         lambda: Named(conv_head=nn.Conv2d(8, 12, 1), bn=nn.BatchNorm2d(12), classifier=nn.Linear(12, 3)),
         {"classifier"},
@@ -88,3 +131,22 @@ def test_a_base_class_that_cannot_tell_its_head_is_no_obstacle() -> None:
             return getattr(self, name)
 
     assert roles(Base(5, 4, 3, 2))["fc3.weight"] == "head"
+
+
+NAMES = {
+    "a head's": "head heads lm_head cls_head head_dist classifier high_classifier readout unembed embed_out logits "
+    "to_logits cls_logits logits_proj score qa_outputs output_projection output_layer Classifier",
+    "others'": "pre_classifier pre_head headers fc out pooler proj underscore pre_logits output",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_head"), [(name, whose == "a head's") for whose, names in NAMES.items() for name in names.split()]
+)
+def test_a_linear_layer_that_others_could_take_from_is_known_by_its_name(name: str, is_head: bool) -> None:
+    model = Named(**{name: nn.Linear(8, 8)}, last_norm=nn.LayerNorm(8), pooling=nn.Linear(8, 8))
+    assert (roles(model)[f"{name}.weight"] == "head") is is_head
+
+
+def test_a_list_of_layers_of_a_kind_unknown_is_no_row_of_blocks() -> None:
+    assert set(doubts(nn.ModuleList([Conv1D(4, 8), Conv1D(8, 4)]))) == {"0.weight", "1.weight"}

@@ -131,9 +131,15 @@ def test_what_comes_back_is_what_went_in(case: tuple[str, Settings]) -> None:
 
 @pytest.mark.parametrize("name", dropin.__all__)
 def test_a_state_that_was_never_stepped_is_taken(name: str) -> None:
-    ours = tw.Optimizer(parameters(), as_chain((name, {})))
-    assert tw.load_torch_state(ours, theirs(name)(parameters()).state_dict(), name).fits
-    assert deviation(descend(ours, 3), descend(theirs(name)(parameters()), 3)) <= TORCH[torch.float64]
+    def matrices() -> list[Tensor]:
+        return parameters([(3, 4), (2, 5)])
+
+    params = matrices if name in ("Adafactor", "Muon") else parameters  # torch's own take no empty tensor, or no vector
+    ours = tw.Optimizer(params(), as_chain((name, {})))
+    assert tw.load_torch_state(ours, theirs(name)(params()).state_dict(), name).fits
+    tolerance = 1e-9 if name in ("ASGD", "NAdam") else TORCH[torch.float64]  # torch keeps numbers in single precision
+    tolerance = 1e-6 if name == "Muon" else tolerance  # its iteration is in bfloat16
+    assert deviation(descend(ours, 3), descend(theirs(name)(params()), 3)) <= tolerance
 
 
 def pair(order: str = "ab") -> list[tuple[str, Tensor]]:

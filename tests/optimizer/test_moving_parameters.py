@@ -123,28 +123,27 @@ def test_a_parameter_whose_tensor_is_swapped_for_another_is_stepped_where_it_is_
 
 GROW = """
 import torch, thalweg as tw
-parameter = torch.ones(10, requires_grad=True)
-optimizer = tw.Adam([parameter], lr=0.1, backend={backend!r})
-parameter.grad = torch.ones(10)
-optimizer.step()
-parameter.grad = None
-parameter.data = torch.ones(200_000)
-parameter.grad = torch.ones(200_000)
-try:
+for backend in ("reference", "numba"):
+    parameter = torch.ones(10, requires_grad=True)
+    optimizer = tw.Adam([parameter], lr=0.1, backend=backend)
+    parameter.grad = torch.ones(10)
     optimizer.step()
-except tw.errors.ParameterError as error:
-    print(error)
+    parameter.grad = None
+    parameter.data = torch.ones(200_000)
+    parameter.grad = torch.ones(200_000)
+    try:
+        optimizer.step()
+    except tw.errors.ParameterError as error:
+        print(error)
 """
 
 
-@backends
-def test_a_parameter_that_outgrows_its_state_is_refused(backend: str) -> None:
-    done = subprocess.run(  # a step past the end of the state would end this process
-        [sys.executable, "-c", GROW.format(backend=backend)], capture_output=True, text=True, check=True, timeout=100
-    )
-    assert "parameter 0 of group 0" in done.stdout
-    assert "has now the shape (200000,), and its state `exp_avg` (10,)" in done.stdout
-    assert "remove it from `optimizer.state` to begin anew" in done.stdout
+def test_a_parameter_that_outgrows_its_state_is_refused() -> None:
+    # a step past the end of the state would end this process
+    done = subprocess.run([sys.executable, "-c", GROW], capture_output=True, text=True, check=True)
+    assert done.stdout.count("parameter 0 of group 0") == 2
+    assert done.stdout.count("has now the shape (200000,), and its state `exp_avg` (10,)") == 2
+    assert done.stdout.count("remove it from `optimizer.state` to begin anew") == 2
 
 
 @backends

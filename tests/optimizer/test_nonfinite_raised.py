@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import thalweg as tw
-from descents import RULES, one_parameter, optimizer_of, parameters
+from descents import RULES, one_parameter, optimizer_of, parameters, usual_chain
 from thalweg.errors import GradientError, NonFiniteGradientError
+from thalweg.kernels import plan
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 backends = pytest.mark.parametrize("backend", ["numba", "reference"])
 BAD = [float("nan"), float("inf"), -float("inf")]
+ONE_PASS = [rule for rule in RULES if all(len(plan(traced).passes) == 1 for traced in usual_chain(rule).traces())]
+"""Where a sum over the gradients comes first, nothing moves at all: see tests/kernels/test_reductions.py."""
 DESCENT = tw.chain(tw.gradient_descent(), tw.step(0.1))
 
 
@@ -27,7 +30,7 @@ def gradient(parameter: Tensor) -> Tensor:
 
 
 @backends
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", ONE_PASS)
 def test_raising_leaves_exactly_those_elements_as_they_were(rule: str, backend: Backend) -> None:
     ours, clean = ([p.requires_grad_() for p in parameters([(7, 5), (3,)], torch.float32)] for _ in range(2))
     optimizer, other = (optimizer_of(rule, p, backend=backend) for p in (ours, clean))
@@ -49,7 +52,7 @@ def test_raising_leaves_exactly_those_elements_as_they_were(rule: str, backend: 
             assert torch.equal(ours[0][~bad], clean[0][~bad])
             assert torch.equal(ours[1], clean[1])
             for name, value in optimizer.state[ours[0]].items():
-                if name != "step":
+                if value.shape == bad.shape:
                     assert torch.equal(value[bad], states[name][bad])
                     assert torch.equal(value[~bad], other.state[clean[0]][name][~bad])
         else:

@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_refused(mine: Any, state: Any, of: Any, message: s
 
 def test_an_optimizer_of_torchs_that_has_no_drop_in_is_refused() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"there is no drop-in for torch.optim.LBFGS; known are: Adadelta, Adagrad"
+        UnknownNameError, match=r"there is no drop-in for torch.optim.LBFGS; known are: ASGD, Adadelta, Adafactor"
     ):
         tw.load_torch_state(tw.Optimizer(pair(), DECAYED_ADAM), adams_state(), torch.optim.LBFGS)
 

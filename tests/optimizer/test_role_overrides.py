@@ -35,6 +35,9 @@ def test_a_weight_that_hidden_layers_share_is_a_matrix_and_one_that_a_head_share
     model.fc2.weight = model.fc1.weight
     assert roles(model)["fc1.weight"] == "matrix"
     assert "fc1.weight" not in doubts(model)
+    model.fc3.weight = model.fc1.weight
+    assert roles(model)["fc1.weight"] == "matrix"
+    assert doubts(model)["fc1.weight"].startswith("`fc3.weight` may be matrix or head")
     inner, head = nn.Linear(8, 8), nn.Linear(8, 8, bias=False)
     head.weight = inner.weight
     shared = nn.ModuleDict({"inner": inner, "lm_head": head})

@@ -168,7 +168,8 @@ def test_a_parametrised_weight_keeps_its_role_and_its_length_is_a_vector() -> No
         parametrizations.orthogonal(nn.Linear(8, 8, bias=False)),
         parametrizations.weight_norm(nn.LSTM(8, 8, bias=False), "weight_hh_l0"),
         nn.utils.weight_norm(nn.Linear(8, 8, bias=False)),
-        nn.utils.spectral_norm(nn.Embedding(8, 8)),
+        nn.utils.spectral_norm(nn.Linear(8, 8, bias=False)),
+        nn.utils.weight_norm(nn.GRU(8, 8, bias=False), "weight_hh_l0"),
         parametrizations.weight_norm(nn.Linear(8, 2)),
     )
     buffers = {name: value.clone() for name, value in model.named_buffers()}
@@ -184,80 +185,29 @@ def test_a_parametrised_weight_keeps_its_role_and_its_length_is_a_vector() -> No
         "3.parametrizations.weight_hh_l0.original1": "matrix",
         "4.weight_g": "vector",
         "4.weight_v": "matrix",
-        "5.weight_orig": "embedding",
-        "6.bias": "bias",
-        "6.parametrizations.weight.original0": "vector",
-        "6.parametrizations.weight.original1": "head",
+        "5.weight_orig": "matrix",
+        "6.weight_ih_l0": "matrix",
+        "6.weight_hh_l0_g": "vector",
+        "6.weight_hh_l0_v": "matrix",
+        "7.bias": "bias",
+        "7.parametrizations.weight.original0": "vector",
+        "7.parametrizations.weight.original1": "head",
     }
     assert doubts(model) == {}
     # reading a parametrised weight would move the vectors of a spectral norm
     assert all(torch.equal(buffers[name], value) for name, value in model.named_buffers())
 
 
-class Bare(nn.Module):
-    """Parameters that the model holds itself."""
+def test_an_embedding_is_one_by_whatever_class_it_inherits_it() -> None:
+    class Lookup(nn.Embedding):
+        pass
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.W = nn.Parameter(torch.zeros(4, 5))
-        self.latents = nn.Parameter(torch.zeros(1, 3, 4))
-        self.kernel4d = nn.Parameter(torch.zeros(4, 4, 3, 3))
-        self.relative_position_bias_table = nn.Parameter(torch.zeros(9, 2))
-        self.gate_bias = nn.Parameter(torch.zeros(1, 5))
-        self.norm_gain = nn.Parameter(torch.ones(4))
-        self.gamma = nn.Parameter(torch.ones(4, 1, 1))
-        self.biases = nn.ParameterList(torch.zeros(4) for _ in range(2))
-        self.position_embeddings = nn.ParameterList(torch.zeros(4, 4) for _ in range(2))
+    class Words(nn.EmbeddingBag):
+        pass
 
-
-def test_a_bare_parameter_is_read_by_name_and_shape_and_a_bare_matrix_is_a_guess() -> None:
-    model = Bare()
-    assert roles(model) == {
-        "W": "matrix",
-        "latents": "matrix",
-        "kernel4d": "matrix",
-        "relative_position_bias_table": "embedding",
-        "gate_bias": "bias",
-        "norm_gain": "norm",
-        "gamma": "vector",
-        **{f"biases.{i}": "bias" for i in (0, 1)},
-        **{f"position_embeddings.{i}": "embedding" for i in (0, 1)},
-    }
-    assert set(doubts(model)) == {"W", "latents", "kernel4d"}
-    assert doubts(model)["W"] == (
-        "`W` may be matrix or embedding or head or vector (4×5, and Bare holds it itself); "
-        "say which, as overrides={'W': 'embedding'}"
-    )
-
-
-class Mixer(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.A_log, self.in_proj_weight = nn.Parameter(torch.zeros(4, 3)), nn.Parameter(torch.zeros(8, 4, 4))
-        self.part = nn.Identity()
-
-
-def test_a_bare_matrix_in_a_block_is_one_if_it_is_called_so() -> None:
-    model = nn.ModuleList([Mixer(), Mixer()])
-    assert set(roles(model).values()) == {"matrix"}
-    assert set(doubts(model)) == {"0.A_log", "1.A_log"}
-    assert doubts(model, overrides={"*.A_log": "vector"}) == {}
-
-
-def test_a_layers_further_parameters_are_read_by_shape() -> None:
-    class LoRALinear(nn.Linear):
-        def __init__(self) -> None:
-            super().__init__(4, 4)
-            self.lora_A, self.magnitude = nn.Parameter(torch.zeros(2, 4)), nn.Parameter(torch.ones(4, 1))
-
-    class ConvLike(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.zeros(4, 4, 3, 3))
-
-    assert roles(nn.Sequential(LoRALinear(), nn.Linear(4, 2)))["0.magnitude"] == "vector"
-    assert roles(nn.Sequential(LoRALinear(), nn.Linear(4, 2)))["0.lora_A"] == "matrix"
-    assert roles(ConvLike())["weight"] == "convolution"
+    model = nn.ModuleDict({"one": Lookup(8, 4), "other": Words(8, 4)})
+    assert roles(model) == {"one.weight": "embedding", "other.weight": "embedding"}
+    assert doubts(model) == {}
 
 
 def test_layers_whose_shapes_are_not_known_yet_have_roles() -> None:

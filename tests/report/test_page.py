@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import torch
 from plotly.offline import get_plotlyjs
 
 from report.reading import read_page
-from report.simulated_race import OPTIMIZERS, simulate
+from report.simulated_race import GRADIENTS, OPTIMIZERS, simulate
 from thalweg import surfaces
 from thalweg.errors import ReportError
 from thalweg.lab.standings import standings
@@ -57,6 +58,13 @@ def lines_of(picture: dict[str, Any], mode: str = "lines") -> dict[str, dict[str
     """The traces with a name, by optimizer."""
     found = [trace for trace in picture["data"] if trace.get("mode") == mode and "name" in trace]
     return {trace["meta"]["optimizer"]: trace for trace in found}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_the_race_that_is_drawn_descends_by_the_gradient(name: str) -> None:
+    for point in np.random.default_rng(0).uniform(-3, 3, (5, 2)):
+        expected = surfaces.get(name).gradient(torch.from_numpy(point)).numpy()
+        np.testing.assert_allclose(GRADIENTS[name](point), expected, rtol=1e-12)
 
 
 class TestTheWholePage:
@@ -141,8 +149,6 @@ class TestASurface:
         assert height.shape == (len(contour["y"]), len(contour["x"]))
         # heights grow with the function
         x, y = np.meshgrid(contour["x"], contour["y"])
-        import torch
-
         value = surfaces.get(name).function(torch.tensor(np.stack([x, y], -1))).numpy()
         order = np.argsort(value, axis=None)
         assert (np.diff(height.flatten()[order]) > -1e-3).all()

@@ -103,7 +103,9 @@ def test_newton_from_everywhere_in_the_window_finds_exactly_the_listed_ones(comp
     steepest = complete.gradient(x).norm(dim=-1).max()
     longest = 0.05 * (high - low).min()
     for _ in range(100):
-        step = torch.linalg.lstsq(complete.hessian(x), complete.gradient(x).unsqueeze(-1)).solution[..., 0]
+        gradient = complete.gradient(x)
+        step = torch.linalg.solve_ex(complete.hessian(x), gradient.unsqueeze(-1)).result[..., 0]
+        step = torch.where(step.isfinite().all(-1, keepdim=True), step, gradient)  # where the Hessian has no inverse
         x = x - step * (longest / step.norm(dim=-1, keepdim=True).clamp(min=longest))
     arrived = x[((x >= low) & (x <= high)).all(-1) & (complete.gradient(x).norm(dim=-1) < 1e-9 * steepest)]
     listed = torch.tensor([point.x for point in complete.critical_points], dtype=torch.float64)

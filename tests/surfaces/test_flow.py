@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from scipy.integrate import solve_ivp
 
 from thalweg import surfaces
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ARRIVED = 1e-4
 
@@ -31,8 +37,13 @@ ENDS = [
 
 def follow(surface: surfaces.Surface, start: tuple[float, ...], time: float) -> torch.Tensor:
     """The path of the gradient flow x' = −∇f(x), one point a row."""
+
+    def downhill(_: float, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        point = torch.from_numpy(x.copy()).requires_grad_()
+        return -torch.autograd.grad(surface(point), point)[0].numpy()
+
     solution = solve_ivp(
-        lambda _, x: -surface.gradient(x).numpy(),
+        downhill,
         (0, time),
         start,
         method="LSODA",

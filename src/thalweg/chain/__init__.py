@@ -5,7 +5,9 @@ from thalweg.chain.chain import LEARNING_RATE, Chain, Kind, Step, chain, step
 from thalweg.chain.clip import clip, clip_value
 from thalweg.chain.decay import decay, decoupled_decay
 from thalweg.chain.rounding import kahan
+from thalweg.chain.route import Route, route
 from thalweg.chain.variants import cautious, mars
+from thalweg.chain.whole import MatrixMethod, Whole, full_matrix_adagrad, muon, psgd_kron, shampoo, soap
 from thalweg.formula import Rule
 
 
@@ -21,7 +23,10 @@ __all__ = [
     "LEARNING_RATE",
     "Chain",
     "Kind",
+    "MatrixMethod",
+    "Route",
     "Step",
+    "Whole",
     "cautious",
     "chain",
     "clip",
@@ -29,10 +34,16 @@ __all__ = [
     "decay",
     "decoupled_decay",
     "ema",
+    "full_matrix_adagrad",
     "kahan",
     "lookahead",
     "mars",
+    "muon",
     "polyak",
+    "psgd_kron",
+    "route",
+    "shampoo",
+    "soap",
     "stages",
     "step",
     "swa",

@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from thalweg.chain.whole import MatrixMethod, Whole
 from thalweg.errors import ChainError
 from thalweg.formula import Hyperparameter, IsMatrixSlot, Range, Rule, Schedule, Stage, Trace, Value, trace
 
@@ -43,13 +44,13 @@ class Kind:
 class Chain:
     """Stages in the order in which they see the gradient, then those behind the step. Make one with `chain`."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage | Whole, ...]
     step: Step | None = None
     behind: tuple[Stage, ...] = ()
     """Those that take the parameter after the step: averages."""
 
     @property
-    def rules(self) -> tuple[Stage, ...]:
+    def rules(self) -> tuple[Stage | Whole, ...]:
         """All stages but the step."""
         return (*self.stages, *self.behind)
 
@@ -62,12 +63,23 @@ class Chain:
     @property
     def depends_on_shape(self) -> bool:
         """Whether matrices have another formula than vectors."""
-        return any(isinstance(slot, IsMatrixSlot) for stage in self.rules for slot in stage.rule.slots.values())
+        formulas = [stage.rule for stage in self.rules if isinstance(stage, Stage)]
+        return any(isinstance(slot, IsMatrixSlot) for rule in formulas for slot in rule.slots.values())
 
     @property
     def selects(self) -> tuple[str, ...]:
         """The roles and patterns by which stages choose their parameters."""
         return tuple(dict.fromkeys(name for stage in self.rules for name in (*stage.only, *stage.skip)))
+
+    @property
+    def wholes(self) -> tuple[int, ...]:
+        """The places of the stages that see a parameter whole, as a matrix."""
+        return tuple(place for place, stage in enumerate(self.stages) if isinstance(stage, Whole))
+
+    def whole_for(self, kind: Kind) -> Whole | None:
+        """The stage that sees such a parameter whole, if one does."""
+        found = (self.stages[place] for place in self.wholes if place in kind.active)
+        return next((stage for stage in found if isinstance(stage, Whole)), None)
 
     @property
     def form(self) -> str:
@@ -112,13 +124,19 @@ class Chain:
         return _traces[key]
 
     def traces(self, kinds: Iterable[Kind] | None = None) -> list[Trace]:
-        """The graphs of these kinds of parameters, by default of vectors and matrices that all stages are for."""
-        every = tuple(range(len(self.rules)))
-        shapes = (False, True) if self.depends_on_shape else (False,)
-        chosen = (
-            dict.fromkeys(Kind(is_matrix, every) for is_matrix in shapes) if kinds is None else dict.fromkeys(kinds)
-        )
+        """The graphs of these kinds of parameters, by default of vectors and matrices that all stages are for.
+
+        Of stages that see a parameter whole, none but one can be for it: by default, each is once.
+        """
+        chosen = dict.fromkeys(self._kinds() if kinds is None else kinds)
         return [self.trace(is_matrix=kind.is_matrix, active=kind.active) for kind in chosen]
+
+    def _kinds(self) -> Iterable[Kind]:
+        wholes = set(self.wholes)
+        for own in self.wholes or (None,):
+            active = tuple(place for place in range(len(self.rules)) if place not in wholes or place == own)
+            for is_matrix in (False, True) if self.depends_on_shape else (False,):
+                yield Kind(is_matrix, active)
 
     def numbers(self, *traces: Trace) -> dict[str, float | Schedule]:
         """Every number that the traced chain asks for, by its name there; the learning rate is `lr`."""
@@ -138,7 +156,7 @@ class Chain:
             place, local = named[name]
             stages[place] = stages[place].replace({local: value})
         count = len(self.stages)
-        return Chain(tuple(stages[:count]), step_stage, tuple(stages[count:]))
+        return Chain(tuple(stages[:count]), step_stage, tuple(s for s in stages[count:] if isinstance(s, Stage)))
 
     def __repr__(self) -> str:
         return f"chain({', '.join(map(repr, (*self.stages, *([self.step] if self.step else []), *self.behind)))})"
@@ -153,7 +171,7 @@ def step(learning_rate: float | Schedule) -> Step:
     return Step(cast("float | Schedule", LEARNING_RATE.check(learning_rate, "step")))
 
 
-def chain(*stages: Stage | Step) -> Chain:
+def chain(*stages: Stage | Whole | Step) -> Chain:
     """Compose stages: each gets the direction that the one before it made, the first the gradient.
 
     Behind `step` stand those that take the parameter as it is then, such as averages.
@@ -167,31 +185,36 @@ def chain(*stages: Stage | Step) -> Chain:
     if not stages:
         message = "an empty chain does nothing; write for example `chain(adam(), step(1e-3))`"
         raise ChainError(message)
-    order = [_place_in_order(stage, place) for place, stage in enumerate(stages)]
+    checked = [_check_stage(stage, place) for place, stage in enumerate(stages)]
+    order = list(map(_place_in_order, checked))
     for place, (own, following) in enumerate(itertools.pairwise(order)):
         if following < own or following == own == _STEP:
             why = "`step` moves the parameter" if own == _STEP else "takes the parameter after the step"
             raise ChainError(f"chain stage {place + 1}, {stages[place]!r}: {why}, so it must be the last stage")
-    rules = [stage for stage in stages if isinstance(stage, Stage)]
     return Chain(
-        tuple(stage for stage in rules if not stage.rule.follows_step),
-        next((stage for stage in stages if isinstance(stage, Step)), None),
-        tuple(stage for stage in rules if stage.rule.follows_step),
+        tuple(s for s, own in zip(checked, order, strict=True) if own == _BEFORE and not isinstance(s, Step)),
+        next((stage for stage in checked if isinstance(stage, Step)), None),
+        tuple(s for s, own in zip(checked, order, strict=True) if own == _BEHIND and isinstance(s, Stage)),
     )
 
 
 _BEFORE, _STEP, _BEHIND = range(3)
 
 
-def _place_in_order(stage: object, place: int) -> int:
+def _place_in_order(stage: Stage | Whole | Step) -> int:
     if isinstance(stage, Step):
         return _STEP
-    return _BEHIND if _check_stage(stage, place).rule.follows_step else _BEFORE
+    return _BEHIND if isinstance(stage, Stage) and stage.rule.follows_step else _BEFORE
 
 
-def _check_stage(stage: object, place: int) -> Stage:
-    if isinstance(stage, Stage):
+def _check_stage(stage: object, place: int) -> Stage | Whole | Step:
+    if isinstance(stage, Stage | Whole | Step):
         return stage
-    hint = f"; write `{stage.name}()`" if isinstance(stage, Rule) else ""
-    message = f"chain stage {place + 1}: {stage!r} is no stage{hint}"
-    raise ChainError(message)
+    if not isinstance(stage, Rule | MatrixMethod):
+        from thalweg.matrix import MatrixRule, MatrixStage  # noqa: PLC0415  # they need torch
+
+        if isinstance(stage, MatrixStage):
+            return Whole(stage)
+        if not isinstance(stage, MatrixRule):
+            raise ChainError(f"chain stage {place + 1}: {stage!r} is no stage")
+    raise ChainError(f"chain stage {place + 1}: {stage!r} is no stage; write `{stage.name}()`")

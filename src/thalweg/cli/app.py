@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import thalweg
+from thalweg.cli.bench import bench
 from thalweg.cli.catalogue import list_catalogue
 from thalweg.cli.explain import explain
 from thalweg.cli.race import race
@@ -47,6 +48,7 @@ app.command("race")(race)
 app.command("list")(list_catalogue)
 app.command("explain")(explain)
 app.command("report")(report)
+app.command("bench")(bench)
 
 
 def main() -> None:

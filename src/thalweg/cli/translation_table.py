@@ -8,13 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from thalweg.cli.formula_lines import print_facts
+from thalweg.formula import Stage
 from thalweg.formula.translation import RATE, STEP, names_in
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from thalweg.chain import Chain
-    from thalweg.formula import Stage
     from thalweg.formula.translation import Library, Translation
 
 LIBRARIES: tuple[Library, ...] = ("torch", "Keras", "paper")
@@ -83,6 +83,8 @@ def calls(typed: Chain) -> list[tuple[str, str]]:
     if len(typed.stages) != 1 or typed.behind or typed.selects:
         return []
     (stage,) = typed.stages
+    if not isinstance(stage, Stage):
+        return []  # a matrix method
     rate = typed.step.learning_rate if typed.step else None
     ours = {**stage.values, RATE: rate}
     if any(callable(value) for value in ours.values()):

@@ -1,5 +1,6 @@
 """The language that an update rule is written in."""
 
+from thalweg.formula.cut import AnyStage, Cut, WholeStage
 from thalweg.formula.reductions import largest, mean, norm, rms, total
 from thalweg.formula.rule import Hyperparameter, Rule, Schedule, Stage, Value, rule
 from thalweg.formula.scalar import Level, Scalar, equal, exp, floor, log, maximum, minimum, sign, sqrt, stored, where
@@ -28,11 +29,14 @@ from thalweg.formula.slots import (
     Update,
     Zeros,
 )
-from thalweg.formula.trace import Kept, Trace, trace
+from thalweg.formula.trace import trace
+from thalweg.formula.traced import Kept, Trace
 
 __all__ = [
+    "AnyStage",
     "AtParameter",
     "ColumnZeros",
+    "Cut",
     "Direction",
     "Displacement",
     "Fraction",
@@ -62,6 +66,7 @@ __all__ = [
     "Trace",
     "Update",
     "Value",
+    "WholeStage",
     "Zeros",
     "equal",
     "exp",

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import re
-import sys
-from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from thalweg.errors import ChainError, FormulaError, HyperparameterError
+from thalweg.formula.cut import Cut
+from thalweg.formula.naming import labels_of, states_of, unique_names, watch_names
 from thalweg.formula.reductions import reductions_named
+from thalweg.formula.rule import Stage
 from thalweg.formula.scalar import Level, Scalar, descend, symbol
 from thalweg.formula.slots import (
     DirectionSlot,
@@ -27,20 +26,17 @@ from thalweg.formula.slots import (
     Position,
     Result,
     Slot,
-    Start,
     State,
     StepSlot,
     Update,
 )
+from thalweg.formula.traced import Kept, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Sequence
-    from types import FrameType
+    from collections.abc import Collection, Sequence
 
-    from thalweg.formula.rule import Rule, Stage
-
-RESERVED = ("g", "p", "t", "lr", "params", "param_names", "chain", "maximize", "steps")
-"""Names that are taken: the gradient, the parameter, the step count, the learning rate, and a group's own entries."""
+    from thalweg.formula.cut import AnyStage, WholeStage
+    from thalweg.formula.rule import Rule
 
 _REFUSALS: dict[Slot, str] = {
     DirectionSlot(): "takes a direction, but the stage before it has already made the move, learning rate included; "
@@ -51,43 +47,9 @@ _REFUSALS: dict[Slot, str] = {
 """Why a stage cannot have what it asks for."""
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A state of a traced chain: its name, its value before and after the step, what it starts at, and its level."""
-
-    name: str
-    before: Scalar
-    after: Scalar
-    start: Start
-    """A hyper-parameter is named as in `Trace.hyperparameters`."""
-
-    @property
-    def level(self) -> Level:
-        """What has one value of its own."""
-        return self.before.level
-
-
-@dataclass(frozen=True)
-class Trace:
-    """One step of a chain as a graph over one element."""
-
-    parameter: Scalar
-    """The parameter's new value."""
-    states: tuple[Kept, ...]
-    hyperparameters: dict[str, tuple[int, str]]
-    """Each number that the graph asks for, by the name it has there: the stage's place and its own name."""
-    uses_learning_rate: bool
-    steps_of_formula: tuple[tuple[str, Scalar], ...]
-    """The formula's own named values in the order it computes them, for drawing it."""
-    moves: Result
-    """What the last stage hands to the step: a direction, a displacement or a position."""
-    evaluation: Scalar | None = None
-    """Where evaluation is to see the parameter, of its value and the states as they are; none if where it is."""
-
-
-def trace(  # what a chain can be told
-    stages: Sequence[Stage],
-    after: Sequence[Stage] = (),
+def trace(
+    stages: Sequence[AnyStage],
+    after: Sequence[AnyStage] = (),
     *,
     active: Collection[int] | None = None,
     maximize: bool = False,
@@ -98,8 +60,8 @@ def trace(  # what a chain can be told
     """The graph of a chain of stages; `has_step` says that a learning rate follows them, `after` what stands behind.
 
     `active` are the places of the stages that are for this parameter, all if it is None; `is_matrix` says whether it
-    has two dimensions or more. `with_names` notes what the formula calls the
-    values that it computes, in `Trace.steps_of_formula`.
+    has two dimensions or more. `with_names` notes what the formula calls the values that it computes, in
+    `Trace.steps_of_formula`.
 
     Raises `ChainError` where two stages do not compose and `FormulaError` where a formula breaks its own signature;
     both name the stage.
@@ -114,8 +76,11 @@ def trace(  # what a chain can be told
     moved = _move(tracing.parameter, tracing.learning_rate, flow, last, has_step=has_step)
     for place in places[len(used) :]:
         moved = tracing.add_behind(place, moved)
-    kept = _used(moved, tracing.kept)
-    inputs = {node.name for node in descend(moved, *(k.after for k in kept)) if node.operation == "input"}
+    cut = tracing.cut
+    ends = (moved, *((cut.given,) if cut else ()))
+    kept = _used(ends, tracing.kept)
+    inputs = {node.name for node in descend(*ends, *(k.after for k in kept)) if node.operation == "input"}
+    inputs |= set(cut.numbers.values()) if cut else set()
     starts_at = {k.start for k in kept}
     if has_step and "lr" not in inputs:
         message = f"step(): {last!r} gives a displacement of its own and takes no learning rate; leave `step` out"
@@ -128,6 +93,7 @@ def trace(  # what a chain can be told
         steps_of_formula=tuple(tracing.drawn),
         moves=flow,
         evaluation=tracing.evaluation,
+        cut=cut,
     )
 
 
@@ -135,7 +101,7 @@ class _Tracing:
     """The stages traced so far."""
 
     def __init__(
-        self, stages: Sequence[Stage], *, maximize: bool, has_step: bool, is_matrix: bool, named: bool
+        self, stages: Sequence[AnyStage], *, maximize: bool, has_step: bool, is_matrix: bool, named: bool
     ) -> None:
         gradient = symbol("g", Level.ELEMENT)
         self.gradient = -gradient if maximize else gradient
@@ -145,31 +111,61 @@ class _Tracing:
         self.hypers: dict[str, tuple[int, str]] = {}
         self.drawn: list[tuple[str, Scalar]] = []
         self.evaluation: Scalar | None = None
+        self.cut: Cut | None = None
         self._stages = stages
-        self._labels = _labels(stages)
-        self._names = _unique_names(stages, self._labels)
+        self._labels = labels_of(stages)
+        self._names = unique_names(stages, self._labels)
         self._has_step = has_step
         self._is_matrix = is_matrix
         self._named = named
 
     def add(self, place: int, flow: Result) -> Result:
         """Trace a stage on what the one before it has made."""
-        return self._trace(place, self._arguments(place, flow, None))
+        stage = self._stages[place]
+        if not isinstance(stage, Stage):
+            return self._cut(place, stage, flow)
+        return self._trace(place, stage, self._arguments(place, stage, flow, None))
 
     def add_behind(self, place: int, moved: Scalar) -> Scalar:
         """Trace a stage that stands behind the step; gives the parameter's new value."""
-        match self._trace(place, self._arguments(place, None, moved)):
+        stage = self._stages[place]
+        if not isinstance(stage, Stage):
+            raise ChainError(f"{self._where(place)}: makes a direction; put this stage before the step")
+        match self._trace(place, stage, self._arguments(place, stage, None, moved)):
             case Position(value):
                 return value
             case _:
                 message = f"{self._where(place)}: stands behind the step, and must return the parameter, as Position"
                 raise FormulaError(message)
 
-    def _trace(self, place: int, arguments: dict[str, Scalar | bool]) -> Result:
-        stage, where = self._stages[place], self._where(place)
+    def _cut(self, place: int, stage: WholeStage, flow: Result) -> Scalar:
+        """What stands for the direction that a stage makes in code of its own."""
+        where = self._where(place)
+        if not isinstance(flow, Scalar):
+            raise ChainError(f"{where}: {_REFUSALS[DirectionSlot()]}")
+        if self.cut is not None:
+            other = f"stage {self.cut.place + 1}, {self._stages[self.cut.place]!r},"
+            raise ChainError(
+                f"{where}: {other} sees the matrix whole, too, and a parameter can have one such stage; say which "
+                "parameters each is for, by `only` and `skip`, or route them to chains of their own"
+            )
+        self.cut = Cut(
+            place=place,
+            method=(stage.rule, *stage.options.items()),
+            given=flow,
+            direction=symbol(f"{self._labels[place]}.direction", Level.ELEMENT),
+            before=frozenset(kept.name for kept in self.kept),
+            numbers={local: self._names[place, local] for local in stage.numbers},
+            states={local: self._names[place, local] for local in states_of(stage)},
+        )
+        self.hypers |= {name: (place, local) for local, name in self.cut.numbers.items()}
+        return self.cut.direction
+
+    def _trace(self, place: int, stage: Stage, arguments: dict[str, Scalar | bool]) -> Result:
+        where = self._where(place)
         own = {local: name for (at, local), name in self._names.items() if at == place}
         symbols = {local: symbol(own[local], Level.STEP) for local in stage.numbers}
-        watch = _watch_names(stage.rule, self.drawn) if self._named else contextlib.nullcontext()
+        watch = watch_names(stage.rule, self.drawn) if self._named else contextlib.nullcontext()
         with watch, reductions_named(self._labels[place]):
             update = _call(stage.rule, arguments, symbols | stage.options, where)
         result, after = _read_update(stage.rule, update, where)
@@ -194,7 +190,9 @@ class _Tracing:
         self.hypers |= {own[local]: (place, local) for local in stage.numbers}
         return result
 
-    def _arguments(self, place: int, flow: Result | None, moved: Scalar | None) -> dict[str, Scalar | bool]:
+    def _arguments(
+        self, place: int, stage: Stage, flow: Result | None, moved: Scalar | None
+    ) -> dict[str, Scalar | bool]:
         given: dict[Slot, Scalar | bool | None] = {
             DirectionSlot(): flow if isinstance(flow, Scalar) else None,
             GradientSlot(): self.gradient,
@@ -205,7 +203,7 @@ class _Tracing:
             LearningRateSlot(): self.learning_rate if self._has_step else None,
         }
         arguments: dict[str, Scalar | bool] = {}
-        for local, slot in self._stages[place].rule.slots.items():
+        for local, slot in stage.rule.slots.items():
             own = symbol(self._names[place, local], slot.level) if isinstance(slot, State) else given[slot]
             if own is None:
                 raise ChainError(f"{self._where(place)}: {_REFUSALS[slot]}")
@@ -214,31 +212,6 @@ class _Tracing:
 
     def _where(self, place: int) -> str:
         return f"chain stage {place + 1}, {self._stages[place]!r}"
-
-
-def _labels(stages: Sequence[Stage]) -> list[str]:
-    """A name for every stage: its rule's, and numbered where one comes again."""
-    labels: list[str] = []
-    for stage in stages:
-        again = sum(label.split("_#")[0] == stage.rule.name for label in labels)
-        labels.append(f"{stage.rule.name}_#{again + 1}" if again else stage.rule.name)
-    return labels
-
-
-def _unique_names(stages: Sequence[Stage], labels: Sequence[str]) -> dict[tuple[int, str], str]:
-    """A name for every state and hyper-parameter: its own, or with the rule's before it where two would be alike."""
-    local_names = [
-        (place, local) for place, stage in enumerate(stages) for local in (*stage.rule.states, *stage.values)
-    ]
-    count = Counter(local for _, local in local_names)
-    taken = {
-        (place, local)
-        for place, local in local_names
-        if count[local] > 1
-        or local in RESERVED
-        or (local in stages[place].rule.states and re.fullmatch(r"[ckr]\d+", local))  # as plans name what they compute
-    }
-    return {(at, local): f"{labels[at]}.{local}" if (at, local) in taken else local for at, local in local_names}
 
 
 def _call(rule: Rule, slots: dict[str, Scalar | bool], settings: dict[str, Any], where: str) -> Update:
@@ -253,27 +226,6 @@ def _call(rule: Rule, slots: dict[str, Scalar | bool], settings: dict[str, Any],
             "thalweg.formula (sqrt, exp, log, sign, maximum, minimum, where, equal, total, mean, largest, norm, rms)"
         )
         raise FormulaError(message) from error
-
-
-@contextlib.contextmanager
-def _watch_names(rule: Rule, names: list[tuple[str, Scalar]]) -> Generator[None]:
-    """See what names a formula gives to what it computes, by a look at its variables when it returns."""
-    code = getattr(rule.formula, "__code__", None)
-
-    def watch(frame: FrameType, event: str, _: object) -> None:
-        if event == "return" and frame.f_code is code:
-            found = {name: value for name, value in frame.f_locals.items() if isinstance(value, Scalar)}
-            names.extend((name, value) for name, value in found.items() if value.operation not in ("constant", "input"))
-
-    before = sys.getprofile()
-    if before is not None and not callable(before):
-        yield  # a profiler that could not be put back: do without the names
-        return
-    sys.setprofile(watch)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
 
 
 def _read_update(rule: Rule, update: Update, where: str) -> tuple[Result, list[Scalar]]:
@@ -301,7 +253,7 @@ def _refuse_idle_settings(stage: Stage, own: dict[str, str], flow: Result, state
             raise HyperparameterError(message)
 
 
-def _move(parameter: Scalar, learning_rate: Scalar, flow: Result, last: Stage | None, *, has_step: bool) -> Scalar:
+def _move(parameter: Scalar, learning_rate: Scalar, flow: Result, last: AnyStage | None, *, has_step: bool) -> Scalar:
     match flow:
         case Displacement(value):
             return parameter + value
@@ -315,8 +267,8 @@ def _move(parameter: Scalar, learning_rate: Scalar, flow: Result, last: Stage | 
             return parameter - learning_rate * direction
 
 
-def _used(parameter: Scalar, kept: list[Kept]) -> list[Kept]:
+def _used(ends: Sequence[Scalar], kept: list[Kept]) -> list[Kept]:
     """Without the states that this form of the formula neither reads nor changes."""
     changing = [k.after for k in kept if k.after is not k.before]
-    read = {id(node) for node in descend(parameter, *changing)}
+    read = {id(node) for node in descend(*ends, *changing)}
     return [k for k in kept if k.after is not k.before or id(k.before) in read]

@@ -39,7 +39,7 @@ def matrix_rule(
     needs: Mapping[str, tuple[str, tuple[Value, ...]]] | None = None,
     **notes: str,
 ) -> Callable[[Callable[..., Tensor]], MatrixRule]:
-    """Make a `MatrixRule` of a function (gradients, states, steps, *, hyper-parameters) → directions.
+    """Make a `MatrixRule` of a function `(gradients, states, steps, *, hyper-parameters)` → directions.
 
     `algorithm` has one line a statement; `notes` say where each default comes from (by its name), which `dialect` the
     method speaks and `when` to use it. Raises `FormulaError` for a note on what the method does not have.

@@ -38,9 +38,9 @@ class MatrixRule:
     name: str
     title: str
     formula: Callable[..., Tensor]
-    """(gradients, states, steps, **settings) → directions; it changes the states in place."""
+    """`(gradients, states, steps, **settings)` → directions; it changes the states in place."""
     first: Callable[..., States]
-    """(blank, **settings) → the states before the first step; `blank` has the stack's shape, dtype and device."""
+    """`(blank, **settings)` → the states before the first step; `blank` has the stack's shape, dtype and device."""
     hyperparameters: Mapping[str, Hyperparameter]
     whole: frozenset[str]
     """The hyper-parameters that count something."""

@@ -1,20 +1,38 @@
 """torch's face: the one optimizer, the drop-in classes for torch's, and checkpoints by parameter name."""
 
 from thalweg.optimizer.checkpoint_file import load, save
-from thalweg.optimizer.dropin import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, RAdam, RMSprop, Rprop
+from thalweg.optimizer.dropin import (
+    ASGD,
+    SGD,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Muon,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
 from thalweg.optimizer.foreign import load_torch_state, torch_state
 from thalweg.optimizer.load_report import LoadReport
 from thalweg.optimizer.named import load_named_state, named_state
 from thalweg.optimizer.optimizer import Optimizer
 
 __all__ = [
+    "ASGD",
     "SGD",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
     "LoadReport",
+    "Muon",
+    "NAdam",
     "Optimizer",
     "RAdam",
     "RMSprop",

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from thalweg.errors import CheckpointError
-from thalweg.formula import Level
-from thalweg.kernels.geometry import shape_of
 from thalweg.optimizer.dialect import PLUMBING
 from thalweg.optimizer.reading import Reading
 
@@ -76,11 +74,8 @@ def _check_settings(saved: Mapping[str, Any], group: Mapping[str, Any]) -> None:
 
 def expected_shapes(reading: Reading, parameter: torch.Tensor, dialect: Dialect) -> dict[str, tuple[int, ...]]:
     """What a parameter's state holds by a group's settings, the step count aside: names in `state_dict`, and shapes."""
-    return {
-        dialect.state_names.get(kept.name, kept.name): shape_of(kept.level, parameter.shape)
-        for kept in reading.formula_of(parameter).plan.states
-        if kept.level is not Level.MODEL
-    }
+    states = reading.states_of(parameter)
+    return {dialect.state_names.get(name, name): tuple(like.shape) for name, like in states.items()}
 
 
 def _check_state(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.formula import Kept
-    from thalweg.optimizer.layout import Member
+    from thalweg.optimizer.launch import Member
 
 
 class CoarseStates:

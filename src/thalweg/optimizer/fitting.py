@@ -49,7 +49,7 @@ class SavedState:
 
 def dialect_of(optimizer: Optimizer) -> Dialect:
     """How the optimizer's groups say their chain."""
-    return optimizer._dialect  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # checkpoints are its own affair
+    return optimizer.dialect
 
 
 def rule_of(group: Mapping[str, Any], dialect: Dialect) -> str:

@@ -73,8 +73,9 @@ def is_in_blocks(name: str, modules: Mapping[str, nn.Module]) -> bool:
         row, block = modules[parent], modules[element]
         if isinstance(block, (*_WORKING, *_LISTS, nn.Sequential)) or next(block.children(), None) is None:
             continue
-        twins = sum(type(other) is type(block) for other in row.children())
-        if isinstance(row, nn.ModuleList) or (isinstance(row, nn.Sequential) and twins > 1):
+        if isinstance(row, nn.ModuleList):
+            return True
+        if isinstance(row, nn.Sequential) and sum(type(other) is type(block) for other in row) > 1:
             return True
     return False
 
@@ -97,16 +98,15 @@ def _way(name: str) -> Iterator[tuple[str, str]]:
 
 def _is_hidden(name: str, modules: Mapping[str, nn.Module]) -> bool:
     """Whether a layer cannot give the output: it is in a block, or another layer runs after it."""
+    steps = ((modules[parent], modules[element]) for parent, element in _way(name))
     return is_in_blocks(name, modules) or any(
-        isinstance(modules[parent], nn.Sequential) and _is_followed(modules[element], modules[parent])
-        for parent, element in _way(name)
+        isinstance(row, nn.Sequential) and _is_followed(module, list(row)) for row, module in steps
     )
 
 
-def _is_followed(element: nn.Module, row: nn.Module) -> bool:
-    children = list(row.children())
-    place = next(place for place, child in enumerate(children) if child is element)
-    return any(isinstance(module, _WORKING) for later in children[place + 1 :] for module in later.modules())
+def _is_followed(module: nn.Module, row: list[nn.Module]) -> bool:
+    place = next(place for place, other in enumerate(row) if other is module)
+    return any(isinstance(part, _WORKING) for later in row[place + 1 :] for part in later.modules())
 
 
 def _ends(candidates: Mapping[str, nn.Module], model: nn.Module) -> set[str]:
@@ -185,7 +185,7 @@ def _last_in_order(module: nn.Module) -> nn.Module | None:
     while not isinstance(module, _LAYERS):
         children = [child for child in module.children() if next(child.parameters(), None) is not None]
         alone = len(children) == 1 and next(module.parameters(recurse=False), None) is None
-        if not children or not (isinstance(module, nn.Sequential) or (alone and not isinstance(module, _LISTS))):
+        if not children or not (alone or isinstance(module, nn.Sequential)):
             return None
         module = children[-1]
     return module

@@ -45,8 +45,9 @@ class _Side:
         self.states = {kept.name: kept for kept in traced.states}
         self.asked = [name for name in traced.hyperparameters if name not in zeros]
         self.uses_learning_rate = traced.uses_learning_rate
+        self.cut = traced.cut
+        self.zeros = zeros
         self._parameter = traced.parameter
-        self._zeros = zeros
         self._done: dict[int, Scalar] = {}
 
     @property
@@ -54,17 +55,22 @@ class _Side:
         """Its new value."""
         return self._reduced(self._parameter)
 
+    @property
+    def given(self) -> Scalar:
+        """What a stage that sees the matrix whole is given; nothing, where there is none."""
+        return constant(0) if self.cut is None else self._reduced(self.cut.given)
+
     def after(self, state: str) -> Scalar:
         """The state's new value."""
         return self._reduced(self.states[state].after)
 
     def _reduced(self, node: Scalar) -> Scalar:
         if id(node) not in self._done:
-            self._done[id(node)] = self._fold(node) if self._zeros else node
+            self._done[id(node)] = self._fold(node) if self.zeros else node
         return self._done[id(node)]
 
     def _fold(self, node: Scalar) -> Scalar:
-        if node.operation == "input" and node.name in self._zeros:
+        if node.operation == "input" and node.name in self.zeros:
             return constant(0)
         parts = tuple(map(self._reduced, node.operands))
         values = [part.value if part.operation == "constant" else None for part in parts]
@@ -106,11 +112,12 @@ class _Matching:
     @property
     def states(self) -> dict[str, str]:
         """The other's states."""
-        return {own: other for own, other in self._names.items() if own in self._own.states}
+        kept = {*self._own.states, *(self._own.cut.states.values() if self._own.cut else ())}
+        return {own: other for own, other in self._names.items() if own in kept}
 
     def holds(self) -> bool:
         """Whether the graphs are the same, but for names."""
-        if len(self._own.states) != len(self._other.states):
+        if len(self._own.states) != len(self._other.states) or not self._same_method():
             return False
         if not self._same(self._own.parameter, self._other.parameter):
             return False
@@ -124,6 +131,21 @@ class _Matching:
                 if not self._same_state(name, self._names[name]):
                     return False
         return all(name in self._names for name in self._own.asked)
+
+    def _same_method(self) -> bool:
+        """Whether both have the same stage that sees the matrix whole, and it is given the same; or none has one."""
+        own, other = self._own.cut, self._other.cut
+        if own is None or other is None:
+            return own is other
+        if own.method != other.method:  # so that both have the same numbers and states
+            return False
+        numbers = [(own.numbers[local], other.numbers[local]) for local in own.numbers]
+        states = [(own.states[local], other.states[local]) for local in own.states]
+        return (
+            all((a in self._own.zeros) == (b in self._other.zeros) for a, b in numbers)
+            and all(self._pair(a, b) for a, b in (*numbers, *states, (own.direction.name, other.direction.name)))
+            and self._same(self._own.given, self._other.given)
+        )
 
     def _pair_unread(self) -> bool:
         """Pair a state that nothing but itself reads, as an average of positions, with the next of its kind."""

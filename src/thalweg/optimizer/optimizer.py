@@ -6,37 +6,36 @@ import contextlib
 import inspect
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 import torch.optim.optimizer as torch_optimizer
 
-from thalweg.chain import Chain
-from thalweg.errors import BackendError, ChainError, HyperparameterError, ParameterError, did_you_mean
+from thalweg.chain import Chain, Route, Whole
+from thalweg.errors import BackendError, ChainError, HyperparameterError, did_you_mean
 from thalweg.formula import Stage
 from thalweg.optimizer.checkpoint import as_plain, check_fits
 from thalweg.optimizer.dialect import ChainDialect, Dialect
 from thalweg.optimizer.evaluating import moved_to_evaluation
-from thalweg.optimizer.layout import Backend
+from thalweg.optimizer.given import Parameters, as_groups, check_parameters
+from thalweg.optimizer.layout import Backend, NonFinite
 from thalweg.optimizer.reading import Reading
-from thalweg.optimizer.selection import with_roles
-from thalweg.optimizer.stepper import NonFinite, Stepper
+from thalweg.optimizer.routing import RoutedDialect, routed
+from thalweg.optimizer.selection import kinds, with_roles
+from thalweg.optimizer.stepper import Stepper
 from thalweg.optimizer.watched import WatchedState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-
-    from torch import Tensor
+    from collections.abc import Callable, Generator, Mapping
 
     from thalweg.optimizer.roles import Role
 
-Parameters: TypeAlias = "torch.nn.Module | Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]"
-_STEPPABLE = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 _OWN_FIELDS = ("_dialect", "_nonfinite", "_backend", "skipped")
 
 
 class Optimizer(torch.optim.Optimizer):
-    """Steps parameters by a chain, all of them in one launch.
+    """Steps parameters by a chain, all of them in one launch; or by several, as a `route` sends them.
 
     `params` is a module, an iterable of tensors or of (name, tensor), or of groups: dictionaries with `params` and
     numbers of their own, as `{"params": …, "lr": 0.1}`, or with a `chain` of their own. Where stages choose their
@@ -61,19 +60,22 @@ class Optimizer(torch.optim.Optimizer):
     def __init__(
         self,
         params: Parameters,
-        chain: Chain,
+        chain: Chain | Route,
         *,
         roles: Mapping[str, Role] | None = None,
         maximize: bool = False,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
     ) -> None:
-        if not isinstance(chain, Chain):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code may pass anything
-            hint = f"; write `chain({chain!r}, step(…))`" if isinstance(chain, Stage) else ""
+        if isinstance(chain, Route):
+            groups, dialect = routed(params, chain, roles or {}), RoutedDialect(chain)
+        elif isinstance(chain, Chain):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code may pass anything
+            groups, dialect = with_roles(params, chain, roles or {}), ChainDialect(chain)
+        else:
+            hint = f"; write `chain({chain!r}, step(…))`" if isinstance(chain, Stage | Whole) else ""
             message = f"the second argument must be a chain, and is {chain!r}{hint}"
             raise ChainError(message)
-        groups = with_roles(params, chain, roles or {})
-        self._begin(groups, ChainDialect(chain), {"maximize": maximize}, nonfinite=nonfinite, backend=backend)
+        self._begin(groups, dialect, {"maximize": maximize}, nonfinite=nonfinite, backend=backend)
 
     def _begin(
         self,
@@ -97,8 +99,13 @@ class Optimizer(torch.optim.Optimizer):
         self.skipped = 0
         """How many steps were left out because a gradient was not finite."""
         self._lock = threading.Lock()
-        super().__init__(_as_groups(params), defaults)
+        super().__init__(as_groups(params), defaults)
         self._watched_state()
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the parameter groups say their chains."""
+        return self._dialect
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]  # torch's has two overloads for this one
         self, closure: Callable[[], Any] | None = None
@@ -131,8 +138,9 @@ class Optimizer(torch.optim.Optimizer):
         Raises `ParameterError` for parameters that cannot be stepped, `HyperparameterError` for an unknown number.
         """
         if isinstance(param_group, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  # torch says what is wrong
-            param_group = {**self.defaults, **param_group, "params": _check_parameters(param_group)}
+            param_group = {**self.defaults, **param_group, "params": check_parameters(param_group)}
             self._dialect.complete(param_group)
+            _ = kinds(param_group, self._dialect.read(param_group))
         _add_param_group(self, param_group)
         self._stepper = None
 
@@ -154,11 +162,14 @@ class Optimizer(torch.optim.Optimizer):
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
             self._dialect.mend(group)
-        self._restore_coarse_states(checked)
+        self._restore_wide_states(checked)
         self._stepper = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {name: getattr(self, name) for name in _OWN_FIELDS}
+        states: defaultdict[Any, Any] = defaultdict(dict)
+        for parameter, state in self._watched_state().items():
+            states[parameter] = {n: _alone(v) for n, v in state.items()} if isinstance(state, dict) else state  # pyright: ignore[reportUnnecessaryIsInstance]  # or what a user has put there
+        return super().__getstate__() | {"state": states} | {name: getattr(self, name) for name in _OWN_FIELDS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         known = set(state.get("defaults", self.__dict__.get("defaults", ())))
@@ -183,15 +194,15 @@ class Optimizer(torch.optim.Optimizer):
             self.skipped += not self._stepper.move()
         return loss
 
-    def _restore_coarse_states(self, loaded: dict[str, Any]) -> None:
-        """Those of tensors and rows as they were saved: torch gives a state the dtype of its parameter."""
+    def _restore_wide_states(self, loaded: dict[str, Any]) -> None:
+        """Those of tensors, rows and matrices as they were saved: torch gives a state the dtype of its parameter."""
         for group, saved in zip(self.param_groups, loaded["param_groups"], strict=True):
             reading = Reading(group, self._dialect)
             for parameter, key in zip(group["params"], saved["params"], strict=True):
                 state = loaded["state"].get(key, {})
-                for kept in reading.formula_of(parameter).plan.coarse_states:
-                    name = self._dialect.state_names.get(kept.name, kept.name)
-                    if name in state:
+                for kept, like in reading.states_of(parameter).items():
+                    name = self._dialect.state_names.get(kept, kept)
+                    if name in state and like.dtype != parameter.dtype:
                         self.state[parameter][name] = state[name].to(parameter.device)
 
     def _watched_state(self) -> WatchedState:
@@ -219,43 +230,7 @@ def _step_with_hooks(optimizer: Optimizer, closure: Callable[[], Any] | None = N
     return optimizer._step(closure)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its other half
 
 
-def _as_groups(params: Parameters) -> Sequence[Any]:
-    if isinstance(params, torch.nn.Module):
-        params = params.named_parameters()
-    if isinstance(params, torch.Tensor):
-        message = "`params` is a tensor; put it in a list"
-        raise ParameterError(message)
-    groups = [_with_list(group) if isinstance(group, dict) else group for group in params]
-    if not groups or all(isinstance(group, dict) and not group["params"] for group in groups):
-        message = "there are no parameters to optimize; has the model any, and was its generator used up before?"
-        raise ParameterError(message)
-    return groups
-
-
-def _with_list(group: dict[str, Any]) -> dict[str, Any]:
-    """The group, its parameters in a list: a generator gives them only once."""
-    if "params" not in group:
-        message = f"a parameter group needs `params`, and has {', '.join(map(str, group)) or 'nothing'}"
-        raise ParameterError(message)
-    params = group["params"]
-    if isinstance(params, set):
-        return group  # torch says why not
-    return {**group, "params": [params] if isinstance(params, torch.Tensor) else list(params)}
-
-
-def _check_parameters(group: dict[str, Any]) -> list[Any]:
-    """A group's parameters as a list, if they can be stepped."""
-    entries = _with_list(group)["params"]
-    tensors = [entry[1] if isinstance(entry, tuple) else entry for entry in entries]
-    for tensor in tensors:
-        if isinstance(tensor, torch.Tensor) and tensor.dtype not in _STEPPABLE:
-            known = ", ".join(str(dtype).removeprefix("torch.") for dtype in _STEPPABLE)
-            message = (
-                f"a parameter of shape {tuple(tensor.shape)} has dtype {tensor.dtype}; "
-                f"those that can be stepped are {known}"
-            )
-            raise ParameterError(message)
-    if len(set(map(id, tensors))) != len(tensors):
-        message = "a parameter stands twice in one group; a parameter that layers share is to be given once"
-        raise ParameterError(message)
-    return entries
+def _alone(value: Any) -> Any:  # noqa: ANN401  # a state may be anything
+    """A state without the others that its memory is shared with: a pickle would hold them all, again and again."""
+    shares = isinstance(value, torch.Tensor) and value.untyped_storage().nbytes() > value.numel() * value.itemsize
+    return value.clone() if shares else value

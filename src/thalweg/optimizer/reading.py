@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,30 +9,19 @@ import torch
 from thalweg.chain import LEARNING_RATE
 from thalweg.errors import ChainError
 from thalweg.formula import Level
-from thalweg.kernels import Plan, plan
+from thalweg.kernels.geometry import shape_of
+from thalweg.optimizer.formulas import formula_of
 from thalweg.optimizer.selection import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from thalweg.chain import Chain, Kind
+    from thalweg.chain import Chain
     from thalweg.formula import Hyperparameter, Schedule, Trace
     from thalweg.optimizer.dialect import Dialect
+    from thalweg.optimizer.formulas import Formula
 
 _UNWATCHED = ("params", "param_names", "roles", "steps")
-
-
-@dataclass(frozen=True)
-class Formula:
-    """What a chain does to a parameter."""
-
-    structure: Hashable
-    """Equal for chains that differ in numbers alone."""
-    trace: Trace
-    plan: Plan
-
-
-_formulas: dict[Hashable, Formula] = {}
 
 
 class Reading:
@@ -56,6 +44,27 @@ class Reading:
     def formula_of(self, parameter: torch.Tensor) -> Formula:
         """What the chain does to one of the group's parameters."""
         return self._formulas[id(parameter)]
+
+    def states_of(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
+        """A parameter's states by their names in the formula, on the meta device: of their shapes and dtypes.
+
+        Without those that the whole model has one of: they stand in the group.
+        """
+        formula, shape = self.formula_of(parameter), parameter.shape
+        wide = torch.promote_types(parameter.dtype, torch.float32)
+        states = {
+            kept.name: torch.empty(
+                shape_of(kept.level, shape),
+                dtype=parameter.dtype if kept.level is Level.ELEMENT else wide,
+                device="meta",
+            )
+            for kept in formula.trace.states
+            if kept.level is not Level.MODEL
+        }
+        if formula.whole is None:
+            return states
+        begun = formula.whole.begin(torch.empty((1, *shape), dtype=parameter.dtype, device="meta"), self.numbers)
+        return states | {name: state[0] for name, state in begun.items()}
 
     def refresh(self) -> bool:
         """Read what has changed since the last time; whether the formula itself has changed."""
@@ -95,8 +104,8 @@ class Reading:
         group = self.group
         chain = self._dialect.read(group)
         maximize = bool(group.get("maximize", False))
-        self.structure = (chain.structure, maximize)
-        own = [_formula(chain, kind, maximize=maximize) for kind in kinds(group, chain)]
+        own = [formula_of(chain, kind, maximize=maximize) for kind in kinds(group, chain)]
+        self.structure = tuple(formula.structure for formula in own)
         self._formulas = dict(zip(map(id, group["params"]), own, strict=True))
         traces = [formula.trace for formula in {formula.structure: formula for formula in own}.values()]
         numbers = chain.numbers(*traces)
@@ -130,11 +139,3 @@ def _holds_tensor(value: Any) -> bool:  # noqa: ANN401  # an entry of a group ma
     return isinstance(value, torch.Tensor) or (
         isinstance(value, tuple | list) and any(isinstance(part, torch.Tensor) for part in value)
     )
-
-
-def _formula(chain: Chain, kind: Kind, *, maximize: bool) -> Formula:
-    structure = (chain.structure, maximize, kind)
-    if structure not in _formulas:
-        traced = chain.trace(is_matrix=kind.is_matrix, active=kind.active, maximize=maximize)
-        _formulas[structure] = Formula(structure, traced, plan(traced))
-    return _formulas[structure]

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 from torch import nn
 from torch.nn.utils.parametrize import ParametrizationList
@@ -38,10 +38,36 @@ _WEIGHT_NAMES = ("weight", "weight_v", "weight_orig")
 """A layer's weight, and what torch's older `weight_norm`, `spectral_norm` and `prune` make of it."""
 
 
+class Doubt(str):  # noqa: SLOT000  # there are few of them
+    """The sentence on a role that is not certain: why, and how to settle it by the argument that roles are given by.
+
+    >>> doubt = Doubt.between("restore.weight", ("matrix", "head"), "it is the last that was registered")
+    >>> doubt.options
+    ('matrix', 'head')
+    """
+
+    options: tuple[Role, ...] = ()
+    """What the parameter may be, the likeliest first."""
+    _parts: tuple[str, tuple[Role, ...], str] = ("", (), "")
+
+    @classmethod
+    def between(cls, name: str, options: tuple[Role, ...], why: str, argument: str = "overrides") -> Doubt:
+        """The doubt about a parameter."""
+        settled = f"{argument}={{{name!r}: {options[1]!r}}}"
+        doubt = cls(f"`{name}` may be {' or '.join(options)} ({why}); say which, as {settled}")
+        doubt.options = options
+        doubt._parts = (name, options, why)
+        return doubt
+
+    def settled_by(self, argument: str) -> Doubt:
+        """The same, where the argument has another name."""
+        return Doubt.between(*self._parts, argument)
+
+
 @dataclass(frozen=True)
 class _Finding:
     role: Role
-    doubt: str = ""
+    doubt: Doubt | None = None
 
 
 def roles(model: nn.Module, *, overrides: Mapping[str, Role] = _NO_OVERRIDES) -> dict[str, Role]:
@@ -61,8 +87,10 @@ def roles(model: nn.Module, *, overrides: Mapping[str, Role] = _NO_OVERRIDES) ->
     return {name: finding.role for name, finding in _find(model, overrides).items()}
 
 
-def doubts(model: nn.Module, *, overrides: Mapping[str, Role] = _NO_OVERRIDES) -> dict[str, str]:
+def doubts(model: nn.Module, *, overrides: Mapping[str, Role] = _NO_OVERRIDES) -> dict[str, Doubt]:
     """Parameters whose role `roles` can only guess, each with a sentence that says why and how to settle it.
+
+    Between which roles a doubt is says its `options`.
 
     Mind them where it matters, as for a stage that steps matrices and must leave heads alone. Raises as `roles` does.
 
@@ -74,7 +102,7 @@ def doubts(model: nn.Module, *, overrides: Mapping[str, Role] = _NO_OVERRIDES) -
     {'restore.weight': "`restore.weight` may be matrix or head (it is the last that was registered); say which, as
     overrides={'restore.weight': 'head'}"}
     """
-    return {name: finding.doubt for name, finding in _find(model, overrides).items() if finding.doubt}
+    return {name: finding.doubt for name, finding in _find(model, overrides).items() if finding.doubt is not None}
 
 
 def match(pattern: str, name: str) -> bool:
@@ -124,14 +152,14 @@ def _agree(name: str, readings: Mapping[str, _Finding]) -> _Finding:
     if "embedding" in found and found <= {"embedding", "head", "matrix"}:
         return _Finding("embedding")  # a head tied to it, or a last layer not known for a head
     if len(found) == 1:
-        return next((reading for reading in readings.values() if not reading.doubt), readings[name])
+        return next((reading for reading in readings.values() if reading.doubt), readings[name])
     others = " and ".join(f"`{alias}`, a {reading.role}" for alias, reading in readings.items() if alias != name)
-    return _doubtful(name, readings[name].role, f"it is also {others}", *sorted(found - {readings[name].role}))
+    further = cast("list[Role]", sorted(found - {readings[name].role}))
+    return _doubtful(name, readings[name].role, f"it is also {others}", *further)
 
 
-def _doubtful(name: str, role: Role, why: str, *others: str) -> _Finding:
-    options = " or ".join((role, *others))
-    return _Finding(role, f"`{name}` may be {options} ({why}); say which, as overrides={{{name!r}: {others[0]!r}}}")
+def _doubtful(name: str, role: Role, why: str, *others: Role) -> _Finding:
+    return _Finding(role, Doubt.between(name, (role, *others), why))
 
 
 def _read(name: str, parameter: Tensor, modules: Mapping[str, nn.Module], heads: Heads) -> _Finding:

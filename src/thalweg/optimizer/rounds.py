@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
@@ -10,83 +11,197 @@ from thalweg.errors import ChainError
 from thalweg.formula import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from thalweg.kernels.plan import Pass, Reduction
-    from thalweg.optimizer.layout import Launch, Member
+    from thalweg.optimizer.launch import Launch, Member
+    from thalweg.optimizer.layout import Launches, NonFinite
 
 _MERGE = {"total": torch.sum, "largest": torch.amax}
+Run: TypeAlias = "tuple[Launch, int]"
+"""A launch and the place of one of its passes."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a step is not made."""
+
+    member: Member
+    why: str
+
+
+@dataclass(frozen=True)
+class Round:
+    """Passes side by side, and those whose launches know all that they need for the next one afterwards."""
+
+    runs: list[Run]
+    settled: list[Run]
 
 
 class Rounds:
     """The launches of one choice of parameters that have a gradient.
 
-    Raises `ChainError` if chains of different depth would gather one thing over the model.
+    Raises `ChainError` if chains would gather one thing over the model, and each waits for the other.
     """
 
-    def __init__(self, launches: Sequence[Launch]) -> None:
+    def __init__(self, launches: Launches, *, nonfinite: NonFinite) -> None:
         self._launches = launches
-        self._deep = [launch for launch in launches if len(launch.plan.passes) > 1]
-        self._coarse = [launch for launch in launches if launch.plan.levels]
-        self._size = float(sum(member.parameter.numel() for launch in launches for member in launch.members))
-        _check(launches)
+        self._looks = nonfinite != "propagate"
+        every = launches.all_by_formula
+        self._looking = [launch for launch in every if launch.check is not None]
+        self._coarse = [launch for launch in every if launch.plan.levels]
+        self._moving = [*launches.plain, *launches.behind]
+        self._size = float(sum(member.parameter.numel() for launch in self._moving for member in launch.members))
+        self._early, self._late = _schedule(launches)
+        self._gathered: dict[Run, dict[str, Tensor]] = {}
 
-    def gather(self) -> Member | None:
-        """All passes but the last of each launch: nothing is moved.
+    def look(self) -> Stop | None:
+        """Look for a gradient that is not finite where that must be known first: nothing is changed."""
+        if not self._looking:
+            return None
+        found = [member for launch in self._looking if (member := launch.look()) is not None]
+        return _stop(found, "has a NaN or an infinity, and a matrix method needs the whole of it; nothing has moved")
 
-        Gives a member with a gradient that is not finite, if the launches look for one: there is nothing to go on with.
+    def gather(self) -> Stop | None:
+        """All passes but the last of each launch that waits for no matrix method: nothing is moved.
+
+        Stops at a gradient that is not finite, if the launches look for one: there is nothing to go on with.
         """
+        self._gathered.clear()
         for launch in self._coarse:
             launch.begin(self._size)
-        depth = max((len(launch.plan.passes) for launch in self._deep), default=1)
-        for place in range(depth - 1):
-            running = [launch for launch in self._deep if len(launch.plan.passes) > place + 1]
-            found = [member for launch in running if (member := launch.run(place)) is not None]
+        for one in self._early:
+            found = self._run(one)
             if found:
-                return min(found, key=lambda member: member.place)
-            for launch, gathered in zip(running, _merged(running, place), strict=True):
-                launch.settle(place + 1, gathered)
+                return _stop(found, "has a NaN or an infinity, and the step needs a sum over it; nothing has moved")
+        return None
+
+    def direct(self, done: np.ndarray[Any, Any]) -> Stop | None:
+        """Give the matrix methods their directions, and have them make their own; no parameter is moved.
+
+        `done` says how often each parameter has been stepped. Stops at a direction without a finite length.
+        """
+        matrices = self._launches.matrices
+        for launch in self._launches.before:
+            launch.run(-1)
+        if self._looks and matrices:
+            found = [member for launch in matrices if (member := launch.look()) is not None]
+            if found:
+                return _stop(found, "is too large to be squared, as a matrix method must, and no parameter has moved")
+        for launch in matrices:
+            launch.run(done)
         return None
 
     def move(self) -> list[Member]:
-        """The last pass of each launch. Gives those members whose gradient is not finite, if the launches look."""
-        found = [launch.run(-1) for launch in self._launches]
-        for launch, gathered in zip(self._coarse, _merged(self._coarse, -1), strict=True):
-            launch.keep(gathered)
+        """What is left. Gives those members whose gradient is not finite, if the launches look."""
+        for one in self._late:
+            self._run(one)
+        found = [launch.run(-1) for launch in self._moving]
+        if self._coarse:
+            last = {(launch, -1): launch.gathered(-1) for launch in self._coarse}
+            for launch in self._coarse:
+                launch.keep(_merged(launch, -1, last))
         return [member for member in found if member is not None]
 
+    def _run(self, one: Round) -> list[Member]:
+        """Run a round. Gives those members whose gradient is not finite, if the launches look."""
+        found: list[Member] = []
+        for launch, place in one.runs:
+            member = launch.run(place)
+            found += [member] if member is not None else []
+            self._gathered[launch, place] = launch.gathered(place)
+        if not found:
+            for launch, place in one.settled:
+                launch.settle(place + 1, _merged(launch, place, self._gathered))
+        return found
 
-def _merged(launches: Sequence[Launch], place: int) -> list[dict[str, Tensor]]:
-    """What each launch has gathered in a pass; what is gathered over the model, over all of them."""
-    gathered = [launch.gathered(place) for launch in launches]
-    shared: dict[str, list[Tensor]] = {}
-    for launch, values in zip(launches, gathered, strict=True):
-        for reduction in _of_model(launch.plan.passes[place]):
-            shared.setdefault(reduction.shared, []).append(values[reduction.name])
-    for launch, values in zip(launches, gathered, strict=True):
-        for reduction in _of_model(launch.plan.passes[place]):
-            everywhere = torch.cat([value.to(values[reduction.name].device) for value in shared[reduction.shared]])
-            values[reduction.name] = _MERGE[reduction.value.operation](everywhere)
-    return gathered
+
+def _stop(found: Sequence[Member], why: str) -> Stop | None:
+    return Stop(min(found, key=lambda member: member.place), why) if found else None
 
 
 def _of_model(one: Pass) -> list[Reduction]:
     return [reduction for reduction in one.reductions if reduction.level is Level.MODEL]
 
 
-def _check(launches: Sequence[Launch]) -> None:
-    rounds: dict[str, int] = {}
+def _merged(own: Launch, place: int, gathered: Mapping[Run, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """What a launch has gathered in a pass; what is gathered over the model, over all launches."""
+    values = dict(gathered[own, place])
+    for reduction in _of_model(own.plan.passes[place]):
+        parts = [
+            found[other.name].to(values[reduction.name].device)
+            for (launch, at), found in gathered.items()
+            for other in _of_model(launch.plan.passes[at])
+            if other.shared == reduction.shared
+        ]
+        values[reduction.name] = _MERGE[reduction.value.operation](torch.cat(parts))
+    return values
+
+
+def _schedule(launches: Launches) -> tuple[list[Round], list[Round]]:
+    """The rounds of early passes: those before matrix methods make their directions, and those after that."""
+    every = launches.all_by_formula
+    _refuse_mixtures(every)
+    wanted: dict[str, set[Run]] = {}
+    for launch in every:
+        for place, one in enumerate(launch.plan.passes[:-1]):
+            for reduction in _of_model(one):
+                wanted.setdefault(reduction.shared, set()).add((launch, place))
+    done: set[Run] = set()
+    settled: set[Run] = set()
+
+    def rounds(some: Sequence[Launch]) -> list[Round]:
+        made: list[Round] = []
+        while True:
+            runs = [
+                (launch, place)
+                for launch in some
+                for place in range(len(launch.plan.passes) - 1)
+                if (launch, place) not in done and (place == 0 or (launch, place - 1) in settled)
+            ]
+            if not runs:
+                return made
+            done.update(runs)
+            ready = [
+                (launch, place)
+                for launch, place in sorted(done - settled, key=lambda run: every.index(run[0]))
+                if all(wanted[reduction.shared] <= done for reduction in _of_model(launch.plan.passes[place]))
+            ]
+            settled.update(ready)
+            made.append(Round(runs, ready))
+
+    early = rounds([*launches.plain, *launches.before])
+    _refuse_deadlock(launches.before, settled)
+    late = rounds(every)
+    _refuse_deadlock(every, settled)
+    return early, late
+
+
+def _refuse_deadlock(launches: Iterable[Launch], settled: set[Run]) -> None:
     for launch in launches:
-        count = len(launch.plan.passes)
+        for place, one in enumerate(launch.plan.passes[:-1]):
+            if (launch, place) not in settled:
+                waits = [reduction.shared.rsplit(".", 1)[0] for reduction in _of_model(one)]
+                raise ChainError(
+                    f"`{waits[0] if waits else 'a stage'}` gathers over the whole model, and stands in chains that "
+                    "wait for each other; give all parameter groups their stages in the same order"
+                )
+
+
+def _refuse_mixtures(launches: Sequence[Launch]) -> None:
+    """One thing cannot be gathered while some parameters move already."""
+    last: dict[str, bool] = {}
+    for launch in launches:
         for place, one in enumerate(launch.plan.passes):
             for reduction in _of_model(one):
-                own = -1 if place == count - 1 else place
-                if rounds.setdefault(reduction.shared, own) != own:
+                own = place == len(launch.plan.passes) - 1
+                if last.setdefault(reduction.shared, own) != own:
                     stage = reduction.shared.rsplit(".", 1)[0]
                     message = (
                         f"`{stage}` gathers over the whole model, and stands in chains of which one needs more passes "
-                        "before it than another; give all parameter groups the same stages before it"
+                        "behind it than another; give all parameter groups the same stages behind it"
                     )
                     raise ChainError(message)

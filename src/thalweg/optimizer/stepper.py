@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from thalweg.errors import GradientError, NonFiniteGradientError, ParameterError
 from thalweg.formula import Level
-from thalweg.formula.slots import ParameterSlot
 from thalweg.kernels import Moved
 from thalweg.kernels.geometry import shape_of
 from thalweg.kernels.layout import laid_out
 from thalweg.optimizer.coarse_states import CoarseStates
-from thalweg.optimizer.layout import Backend, Launch, Member, build_launches
+from thalweg.optimizer.layout import Backend, NonFinite, build_launches
+from thalweg.optimizer.matrix_states import MatrixStates
+from thalweg.optimizer.members import first_number, first_value, members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.rounds import Rounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
-    from thalweg.formula import Start
     from thalweg.optimizer.dialect import Dialect
+    from thalweg.optimizer.launch import Launch, Member
     from thalweg.optimizer.watched import WatchedState
 
 _IMPLEMENTATION = attrgetter("_cdata")
 KEPT_LAYOUTS = 16
 """How many choices of parameters with a gradient are remembered."""
-NonFinite = Literal["raise", "skip", "propagate"]
 
 
 @dataclass
@@ -44,6 +44,11 @@ class Layout:
     moving: list[Tensor]
     places: np.ndarray[Any, Any] | slice
     idle: list[Tensor]
+
+    def release(self) -> None:
+        """Let the gradients go, where no step follows."""
+        for launch in self.launches:
+            launch.release()
 
 
 class Stepper:
@@ -67,7 +72,7 @@ class Stepper:
         self._nonfinite: NonFinite = nonfinite
         self._backend: Backend = backend
         self._readings = [Reading(group, dialect) for group in groups]
-        self._members = list(_members(self._readings))
+        self._members = list(members_of(self._readings))
         self._identities = _identities(groups)
         self._steps = torch.zeros(len(self._members), dtype=_step_dtype())
         self._done = self._steps.numpy()
@@ -76,6 +81,7 @@ class Stepper:
                 self._take_over(member)
         self._expected = self._done.copy()
         self._coarse = CoarseStates(self._members)
+        self._matrices = MatrixStates()
         self._layouts: dict[tuple[bool, ...], Layout] = {}
         self._layout: Layout | None = None
         state.note.changed = False
@@ -103,19 +109,18 @@ class Stepper:
         layout = self._find()
         for launch in layout.launches:
             launch.advance()
-        looked = self._nonfinite == "skip" and any(launch.finds_nonfinite() for launch in layout.launches)
-        stopped_by = None if looked else layout.rounds.gather()
-        if looked or stopped_by is not None:
-            for launch in layout.launches:
-                launch.release()
-            if stopped_by is not None and self._nonfinite == "raise":
-                message = (
-                    f"the gradient of {stopped_by.name} has a NaN or an infinity, and the step needs a sum over it; "
-                    "nothing has moved (pass nonfinite='skip' to leave out such steps, 'propagate' to do as torch does)"
-                )
-                raise NonFiniteGradientError(message)
+        rounds = layout.rounds
+        try:
+            stop = rounds.look() or rounds.gather() or rounds.direct(self._done)
+        except GradientError:
+            layout.release()
+            raise
+        if stop is not None:
+            layout.release()
+            if self._nonfinite == "raise":
+                raise NonFiniteGradientError(_reason(stop.member, stop.why))
             return False
-        bad = layout.rounds.move()
+        bad = rounds.move()
         for launch in layout.launches:
             launch.count()
         self._done[layout.places] += 1
@@ -124,12 +129,8 @@ class Stepper:
             reading.changed = False
             reading.count()
         if bad:
-            first = min(bad, key=lambda member: member.place)
-            message = (
-                f"the gradient of {first.name} has a NaN or an infinity; those elements were left as they were and all "
-                "others have moved (pass nonfinite='skip' to leave out such steps, or 'propagate' to do as torch does)"
-            )
-            raise NonFiniteGradientError(message)
+            why = "has a NaN or an infinity; those elements were left as they were and all others have moved"
+            raise NonFiniteGradientError(_reason(min(bad, key=lambda member: member.place), why))
         return True
 
     def _find(self) -> Layout:
@@ -169,11 +170,14 @@ class Stepper:
         moving = [member for member in with_gradient if member.parameter.numel()]
         _explain(with_gradient)
         states = {member.parameter: self._states(member) for member in with_gradient}
+        self._take_matrix_states(moving)
         self._state.note.changed = False
-        launches = build_launches(moving, states, self._coarse, backend=self._backend, nonfinite=self._nonfinite)
+        launches = build_launches(
+            moving, states, self._coarse, self._matrices, backend=self._backend, nonfinite=self._nonfinite
+        )
         return Layout(
-            launches=launches,
-            rounds=Rounds(launches),
+            launches=launches.all_by_formula,
+            rounds=Rounds(launches, nonfinite=self._nonfinite),
             moving=[member.parameter for member in moving],
             places=slice(None) if all(mask) else np.array([m.place for m in with_gradient], dtype=int),
             idle=[m.parameter for m, has in zip(self._members, mask, strict=True) if not has],
@@ -186,8 +190,7 @@ class Stepper:
         if self._dialect.keeps_step:
             entries["step"] = self._steps[member.place]
         states: dict[str, Tensor] = {}
-        plan = member.formula.plan
-        for kept in plan.states:
+        for kept, by_row in member.formula.states:
             if kept.level is Level.MODEL:
                 continue  # it stands in the group
             name = self._dialect.state_names.get(kept.name, kept.name)
@@ -203,11 +206,22 @@ class Stepper:
                 )
                 raise ParameterError(message)
             if kept.level is not Level.ELEMENT:
-                entries[name] = self._coarse.take(member, kept, value, _number(kept.start, member))
+                entries[name] = self._coarse.take(member, kept, value, first_number(kept.start, member))
             else:
-                begun = _begin(kept.start, member) if value is None else value
-                entries[name] = states[kept.name] = laid_out(begun, parameter, by_row=plan.is_by_row)
+                begun = first_value(kept.start, member) if value is None else value
+                entries[name] = states[kept.name] = laid_out(begun, parameter, by_row=by_row)
         return states
+
+    def _take_matrix_states(self, members: Sequence[Member]) -> None:
+        """Room for the states of matrix methods: what is in the parameters' states lies there from now on."""
+        names = self._dialect.state_names
+        grown = self._matrices.take(members, lambda member: self._state[member.parameter], names)
+        for stack in grown:
+            for member in stack.members:
+                entries = self._state[member.parameter]
+                entries.update({names.get(name, name): own for name, own in stack.states_of(member).items()})
+        if grown:
+            self._layouts.clear()  # they hold what the stacks were before
 
     def _take_over(self, member: Member) -> None:
         """Count on from the step count that a loaded state brings."""
@@ -219,29 +233,15 @@ class Stepper:
 
     def _forget_layouts(self) -> None:
         self._layouts.clear()
+        self._matrices.forget()
         self._layout = None
 
 
-def _members(readings: Sequence[Reading]) -> Iterator[Member]:
-    place = 0
-    for at, reading in enumerate(readings):
-        names: Mapping[int, str] = dict(enumerate(reading.group.get("param_names", ())))
-        for inside, parameter in enumerate(reading.group["params"]):
-            label = f"`{names[inside]}`" if inside in names else f"parameter {inside} of group {at}"
-            yield Member(parameter, place, reading, label)
-            place += 1
-
-
-def _begin(start: Start, member: Member) -> Tensor:
-    """A state as it is before the first step."""
-    if isinstance(start, ParameterSlot):
-        return member.parameter.detach().clone()
-    return torch.full_like(member.parameter, _number(start, member), requires_grad=False)
-
-
-def _number(start: Start, member: Member) -> float:
-    """The number that a state starts at."""
-    return member.reading.numbers[start] if isinstance(start, str) else float(cast("float", start))
+def _reason(member: Member, why: str) -> str:
+    return (
+        f"the gradient of {member.name} {why} (pass nonfinite='skip' to leave out such steps, or 'propagate' to do as "
+        "torch does)"
+    )
 
 
 def _identities(groups: Sequence[dict[str, Any]]) -> list[list[int]]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from thalweg.formula import Direction, Fraction, NonNegative, Scalar, State, Step, Update, Zeros, rule, sqrt
+from thalweg.formula import Direction, Fraction, Level, NonNegative, Scalar, State, Step, Update, Zeros, rule, sqrt
 
 
 @rule(
@@ -15,7 +15,7 @@ from thalweg.formula import Direction, Fraction, NonNegative, Scalar, State, Ste
     momentum_decay="0.004, Dozat 2016",
     dialect="torch's: the momentum at step t is β₁(1 - 0.96^(ψt)/2), and the average of gradients has β₁.",
     when="As Adam; it often needs fewer steps at the start. It keeps the product of its momenta, one number more "
-    "a weight.",
+    "a tensor.",
     translations=(
         "torch.optim.NAdam(lr=lr, betas=(beta1, beta2), eps=eps, momentum_decay=momentum_decay)",
         (
@@ -29,7 +29,7 @@ def nadam(
     g: Direction,
     m: Zeros,
     v: Zeros,
-    mu_product: Annotated[Scalar, State(start=1.0)],
+    mu_product: Annotated[Scalar, State(start=1.0, level=Level.TENSOR)],
     t: Step,
     *,
     beta1: Fraction = 0.9,

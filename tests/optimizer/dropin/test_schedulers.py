@@ -12,8 +12,8 @@ import torch
 from torch.optim import lr_scheduler as schedulers
 
 import thalweg as tw
-from descents import descend, parameters
-from dropins import ours, theirs
+from descents import SHAPES, descend, parameters
+from dropins import default_dtype, ours, suited, theirs
 from tolerances import TORCH, deviation
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ CASES: dict[str, tuple[tuple[str, dict[str, Any]], Callable[[torch.optim.Optimiz
             o, [schedulers.LinearLR(o, 0.1, total_iters=5), schedulers.ExponentialLR(o, 0.9)], milestones=[5]
         ),
     ),
+    "StepLR, which ASGD follows a step later": (
+        ("ASGD", {"lr": 0.05, "lambd": 0.1}), lambda o: schedulers.StepLR(o, 3, 0.3)
+    ),
+    "OneCycleLR of NAdam": (("NAdam", {}), lambda o: schedulers.OneCycleLR(o, 0.02, total_steps=STEPS)),
+    "CosineAnnealingLR of Adafactor": (("Adafactor", {}), lambda o: schedulers.CosineAnnealingLR(o, 20)),
     "LambdaLR": (("Rprop", {"lr": 0.05}), lambda o: schedulers.LambdaLR(o, lambda k: 1 / (k + 1))),
 }  # fmt: skip
 
@@ -44,18 +49,19 @@ def test_a_scheduler_drives_ours_as_it_drives_torchs(optimizer: tuple[str, dict[
     name, settings = optimizer
     reached, rates = [], []
     for make in (ours(name), theirs(name)):
-        made = make(parameters(), **settings)
-        driver = scheduler(made)
-        seen = []
-        for step in range(STEPS):
-            descend(made, 1, start=step)
-            seen.append(made.param_groups[0]["lr"])
-            if step < STEPS - 1:
-                with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", message="The epoch parameter")  # torch's own, in SequentialLR
-                    driver.step()
-        rates.append(seen)
-        reached.append(descend(made, 1, start=STEPS))
+        with default_dtype(torch.float64):
+            made = make(parameters(suited(name, SHAPES)), **settings)
+            driver = scheduler(made)
+            seen = []
+            for step in range(STEPS):
+                descend(made, 1, start=step)
+                seen.append(made.param_groups[0]["lr"])
+                if step < STEPS - 1:
+                    with warnings.catch_warnings():
+                        warnings.filterwarnings("ignore", message="The epoch parameter")  # torch's own, in SequentialLR
+                        driver.step()
+            rates.append(seen)
+            reached.append(descend(made, 1, start=STEPS))
     assert rates[0] == rates[1]
     assert deviation(*reached) <= TORCH[torch.float64]
 

@@ -19,6 +19,10 @@ def made(name: str, **settings: Any) -> Callable[[], Any]:
     return lambda: getattr(tw, name)([one_parameter()], **settings)
 
 
+def muon(**settings: Any) -> Callable[[], Any]:
+    return lambda: tw.Muon([one_parameter(1.0, 2, 2)], **settings)
+
+
 WRONG: list[tuple[Callable[[], Any], str]] = [
     (made("SGD", lr=-0.1), r"SGD: `lr` is -0.1; it must lie in \[0, ∞\)"),
     (made("SGD", lr="0.1"), r"SGD: `lr` is '0.1'; it must be a number in \[0, ∞\)"),
@@ -47,6 +51,18 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (made("Adadelta", rho=1.5), r"Adadelta: `rho` is 1.5; it must lie in \[0, 1\]"),
     (made("Rprop", etas=(0.5,)), r"Rprop: `etas` is \(0.5,\); it must be a pair of numbers"),
     (made("Rprop", etas=(1.5, 1.2)), r"Rprop: `etas\[0\]` is 1.5; it must lie in \(0, 1\)"),
+    (made("NAdam", momentum_decay=-1), r"NAdam: `momentum_decay` is -1; it must lie in \[0, ∞\)"),
+    (made("ASGD", weight_decay=-1), r"ASGD: `weight_decay` is -1; it must lie in \[0, ∞\)"),
+    (made("Adafactor", d=0.5), r"Adafactor: `d` is 0.5; it must lie in \[1, ∞\)"),
+    (made("Adafactor", beta2_decay=0.1), r"Adafactor: `beta2_decay` is 0.1; it must lie in \(-inf, 0\]"),
+    (made("Adafactor", eps=(-1, 1e-3)), r"Adafactor: `eps\[0\]` is -1; it must be None or a number in \[0, ∞\)"),
+    (made("Adafactor", eps=(None, None)), r"Adafactor: `eps\[1\]` is None; it must be a number in \[0, ∞\)"),
+    (made("Adafactor", eps=1e-3), "Adafactor cannot read the settings .*eps=0.001"),
+    (muon(momentum=1.5), r"Muon: `momentum` is 1.5; it must lie in \[0, 1\)"),
+    (muon(ns_steps=100), r"Muon: `ns_steps` is 100; it must lie in \[0, 100\)"),
+    (muon(ns_steps=2.5), "muon: `steps` is 2.5; it must be a whole number"),
+    (muon(ns_coefficients=(1.0, 2.0)), r"Muon: `ns_coefficients` is \(1.0, 2.0\); it must be three numbers"),
+    (muon(adjust_lr_fn="orig"), "Muon: `adjust_lr_fn` is 'orig'; did you mean `original`"),
     (made("Rprop", etas=(0.5, 0.9)), r"Rprop: `etas\[1\]` is 0.9; it must lie in \(1, ∞\)"),
 ]
 

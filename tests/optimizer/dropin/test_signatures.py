@@ -7,10 +7,25 @@ import inspect
 import pytest
 import torch
 
-from descents import descend, one_parameter, parameters
-from dropins import NAMES, WITH_STATE, Settings, label, ours, theirs
+from descents import SHAPES, descend, one_parameter, parameters
+from dropins import (
+    NAMES,
+    OF_TENSORS,
+    OF_TENSORS_WITH_STATE,
+    WITH_STATE,
+    Settings,
+    default_dtype,
+    label,
+    ours,
+    suited,
+    theirs,
+)
 
-every_name = pytest.mark.parametrize("name", NAMES)
+every_name = pytest.mark.parametrize("name", [*NAMES, *OF_TENSORS, "Muon"])
+
+
+def one_of(name: str) -> torch.Tensor:
+    return one_parameter(1.0, 2, 3) if name == "Muon" else one_parameter()
 
 
 @every_name
@@ -25,19 +40,20 @@ def test_the_arguments_are_torchs_in_torchs_order_with_torchs_defaults_and_two_o
 
 @every_name
 def test_groups_and_defaults_hold_torchs_entries(name: str) -> None:
-    found, expected = ours(name)([one_parameter()]), theirs(name)([one_parameter()])
+    found, expected = ours(name)([one_of(name)]), theirs(name)([one_of(name)])
     assert found.defaults == expected.defaults
     group, other = found.param_groups[0], expected.param_groups[0]
     assert {n: v for n, v in group.items() if n != "params"} == {n: v for n, v in other.items() if n != "params"}
 
 
-@pytest.mark.parametrize("case", WITH_STATE, ids=label)
+@pytest.mark.parametrize("case", [*WITH_STATE, *OF_TENSORS_WITH_STATE, ("Muon", {})], ids=label)
 def test_states_have_torchs_names_shapes_and_dtypes(case: tuple[str, Settings]) -> None:
     name, settings = case
     kinds = []
     for make in (ours(name), theirs(name)):
-        optimizer = make(parameters(), **settings)
-        descend(optimizer, 2)
+        with default_dtype(torch.float64):
+            optimizer = make(parameters(suited(name, SHAPES)), **settings)
+            descend(optimizer, 2)
         states = optimizer.state_dict()["state"]
         kinds.append(
             {
@@ -55,7 +71,7 @@ def test_the_step_count_follows_the_default_dtype_as_torchs_does(name: str) -> N
     try:
         dtypes = []
         for make in (ours(name), theirs(name)):
-            parameter = one_parameter()
+            parameter = one_of(name)
             optimizer = make([parameter])
             optimizer.step()
             dtypes.append(getattr(optimizer.state[parameter].get("step"), "dtype", None))
@@ -66,6 +82,6 @@ def test_the_step_count_follows_the_default_dtype_as_torchs_does(name: str) -> N
 
 @every_name
 def test_a_drop_in_is_an_optimizer_of_torchs_and_prints_under_its_name(name: str) -> None:
-    optimizer = ours(name)([one_parameter()])
+    optimizer = ours(name)([one_of(name)])
     assert isinstance(optimizer, torch.optim.Optimizer)
-    assert repr(optimizer) == repr(theirs(name)([one_parameter()]))
+    assert repr(optimizer) == repr(theirs(name)([one_of(name)]))

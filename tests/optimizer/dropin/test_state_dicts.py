@@ -10,8 +10,19 @@ import pytest
 import torch
 
 import thalweg as tw
-from descents import descend, one_parameter, parameters
-from dropins import NAMES, WITH_STATE, Settings, label, ours, theirs
+from descents import SHAPES, descend, one_parameter, parameters
+from dropins import (
+    NAMES,
+    OF_TENSORS,
+    OF_TENSORS_WITH_STATE,
+    WITH_STATE,
+    Settings,
+    default_dtype,
+    label,
+    ours,
+    suited,
+    theirs,
+)
 from tolerances import TORCH, deviation
 
 
@@ -23,25 +34,29 @@ def reloaded(state_dict: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("direction", ["from torch to us", "from us to torch"])
-@pytest.mark.parametrize("case", WITH_STATE, ids=label)
+@pytest.mark.parametrize("case", WITH_STATE + OF_TENSORS_WITH_STATE, ids=label)
 def test_a_run_goes_on(case: tuple[str, Settings], direction: str) -> None:
     name, settings = case
+    shapes = suited(name, SHAPES)
     before, after = (theirs(name), ours(name)) if direction == "from torch to us" else (ours(name), theirs(name))
-    uninterrupted = descend(theirs(name)(parameters(), **settings), 20)
-    first = before(parameters(), **settings)
-    reached = descend(first, 10)
-    second = after([p.requires_grad_() for p in reached])  # the settings come with the state
-    second.load_state_dict(reloaded(first.state_dict()))
-    assert deviation(descend(second, 10, start=10), uninterrupted) <= TORCH[torch.float64]
+    with default_dtype(torch.float64):
+        uninterrupted = descend(theirs(name)(parameters(shapes), **settings), 20)
+        first = before(parameters(shapes), **settings)
+        reached = descend(first, 10)
+        second = after([p.requires_grad_() for p in reached])  # the settings come with the state
+        second.load_state_dict(reloaded(first.state_dict()))
+        assert deviation(descend(second, 10, start=10), uninterrupted) <= TORCH[torch.float64]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + OF_TENSORS)
 def test_a_state_that_was_never_stepped_goes_both_ways(name: str) -> None:
+    shapes = suited(name, SHAPES)
     for before, after in ((ours(name), theirs(name)), (theirs(name), ours(name))):
-        optimizer = after(parameters())
-        optimizer.load_state_dict(before(parameters()).state_dict())
-        expected = descend(theirs(name)(parameters()), 3)
-        assert deviation(descend(optimizer, 3), expected) <= TORCH[torch.float64]
+        with default_dtype(torch.float64):
+            optimizer = after(parameters(shapes))
+            optimizer.load_state_dict(before(parameters(shapes)).state_dict())
+            expected = descend(theirs(name)(parameters(shapes)), 3)
+            assert deviation(descend(optimizer, 3), expected) <= TORCH[torch.float64]
 
 
 def test_adamw_from_an_older_torch_that_did_not_say_how_it_decays_still_decays_decoupled() -> None:

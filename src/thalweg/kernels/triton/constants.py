@@ -1,0 +1,137 @@
+"""Computes a step's constants on the device, from a count of steps that the device keeps.
+
+A CUDA graph then replays correctly, although nobody counts on the host, and a step that `torch.amp.GradScaler` leaves
+out is not counted, although only the device knows of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from thalweg.errors import HyperparameterError
+from thalweg.kernels.triton.compile import kernel_for
+from thalweg.kernels.triton.exchange import Mirror, Notes, is_capturing, keep
+from thalweg.kernels.triton.language import DOUBLE, POWER
+from thalweg.kernels.walk import print_graph
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from thalweg.kernels.plan import Plan
+
+THREADS = 32
+"""How many threads run a program: one would do."""
+
+_TEMPLATE = '''\
+"""{title}"""
+
+import triton.language as tl
+
+
+{functions}@jit
+def kernel(inputs: "*fp64", counts: "*fp64", constants: "*{kind}", wrong: "*i32", found_inf: "*fp32"):
+    row = tl.program_id(0)
+    before = tl.load(counts + row)
+    t = before + 1
+    {body}
+    tl.store(counts + row, tl.where(tl.load(found_inf) == 0, t, before))
+    {store}
+    if finite == 0:
+        tl.store(wrong + row, 1)
+'''
+
+
+def emit_constants(plan: Plan, number: str) -> str:
+    """The text of the kernel that computes a row of constants in float64, for kernels that take them as `number`."""
+    names = {name: "t" if name == "t" else f"a{place}" for place, name in enumerate(plan.inputs)}
+    lines = [
+        f"{name} = tl.load(inputs + {len(plan.inputs)} * row + {place})"
+        for place, name in enumerate(names.values())
+        if name != "t"
+    ]
+    computed, results = print_graph(list(plan.constants), DOUBLE, names)
+    numbers = [f"{result}.to(tl.float64)" for result in results]
+    lines += [*computed, *(f"k{place} = {value}" for place, value in enumerate(numbers))]
+    finite = [f'(tl.abs(k{place}) < float("inf"))' for place in range(len(results))]
+    lines.append(f"finite = {' & '.join(finite) or '1'}")
+    stores = [
+        f"tl.store(constants + {len(results)} * row + {place}, k{place}.to(tl.{number}))"
+        for place in range(len(results))
+    ]
+    return _TEMPLATE.format(
+        title="; ".join(f"k{place} <- {constant!r}" for place, constant in enumerate(plan.constants)),
+        functions=f"{POWER}\n\n" if any("power(" in line for line in lines) else "",
+        kind="fp64" if number == "float64" else "fp32",
+        body="\n    ".join(lines),
+        store="\n    ".join(stores) or "pass",
+    )
+
+
+class Counting:
+    """Rows of constants on a device, each with its count of steps.
+
+    `constants` is what a step's kernel reads: `dtype` has its numbers.
+    """
+
+    def __init__(self, plan: Plan, dtype: torch.dtype, device: torch.device) -> None:
+        self._plan = plan
+        self._dtype = dtype
+        self._device = device
+        text = emit_constants(plan, str(dtype).removeprefix("torch."))
+        self._launch = kernel_for(text, device, threads=THREADS)
+        self._nothing_found = torch.zeros((), device=device)
+        self._resize(1)
+
+    def start_at(self, counts: Sequence[float]) -> None:
+        """Set how many steps each row has behind it."""
+        if len(counts) != len(self._counts):
+            self._resize(len(counts))
+        self._counts.copy_(torch.tensor(counts, dtype=torch.float64))
+
+    def counts(self) -> list[float]:
+        """How many steps each row has behind it. Waits for the device."""
+        return self._counts.tolist()
+
+    def set_inputs(self, row: int, values: Sequence[float | Tensor]) -> None:
+        """What a row is computed from, in the order of the plan's inputs; that for the step count is ignored.
+
+        A tensor is read on the device at every step.
+        """
+        per_row = len(self._plan.inputs)
+        for place, value in enumerate(values, start=row * per_row):
+            if self._live.pop(place, None) is not None:
+                self._inputs.forget()
+            if isinstance(value, torch.Tensor):
+                self._live[place] = value
+            else:
+                self._inputs.host[place] = value
+
+    def compute(self, found_inf: Tensor | None = None) -> Tensor:
+        """Compute the constants of the next step, and count it unless `found_inf` is other than 0."""
+        inputs = self._inputs.on_device()
+        for place, value in self._live.items():
+            inputs[place].copy_(value.detach().reshape(()), non_blocking=True)
+        skip = self._nothing_found if found_inf is None else found_inf
+        if is_capturing(self._device):
+            keep(self._counts, self.constants, self.notes.words, skip, *self._live.values())
+        self._launch(len(self._counts), inputs, self._counts, self.constants, self.notes.words, skip)
+        return self.constants
+
+    def check(self) -> None:
+        """Raise `HyperparameterError` if constants were no finite numbers, as far as the device has come."""
+        if self.notes.first() is not None:
+            message = f"the step's constants, computed from {', '.join(self._plan.inputs)}, were no finite numbers"
+            raise HyperparameterError(message)
+
+    def _resize(self, rows: int) -> None:
+        plan = self._plan
+        self._counts = torch.zeros(rows, dtype=torch.float64, device=self._device)
+        self.constants = torch.zeros(rows * len(plan.constants), dtype=self._dtype, device=self._device)
+        self._inputs = Mirror(np.zeros(rows * len(plan.inputs)), self._device, for_graphs=True)
+        self.notes = Notes(rows, self._device)
+        self._live: dict[int, Tensor] = {}
