@@ -6,6 +6,7 @@ multiples of 16 are read and written 16 bytes at a time; what is left, or lies o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thalweg.errors import BackendError
@@ -109,7 +110,9 @@ class _Text:
         self._leaves = self._looks and len(plan.passes) == 1
         self._scaled = scaled
         self._number = "float64" if dtype == "float64" else "float32"
-        self._printer = DOUBLE if dtype == "float64" else SINGLE
+        printer = DOUBLE if dtype == "float64" else SINGLE
+        rounded = f"{{0}}.to(tl.{dtype}).to(tl.{'float64' if dtype == 'float64' else 'float32'})"
+        self._printer = replace(printer, operations={**printer.operations, "stored": rounded})
         self._stores = [slot for slot, _ in one.stores]
         needed = {*plan.loads_of(one), *(["g"] if self._looks or scaled else ()), *(self._stores * self._leaves)}
         self._loads = [slot for slot in plan.slots if slot in needed]

@@ -24,6 +24,8 @@ DOUBLE = Printer(
         "sqrt": "tl.sqrt({0})",
         "exp": "tl.exp({0})",
         "log": "tl.log({0})",
+        "floor": "tl.floor({0})",
+        "stored": "{0}",  # where the dtype is coarser, the emitter writes otherwise
         "sign": "({0} > 0).to(tl.float64) - ({0} < 0).to(tl.float64)",
         "maximum": "tl.maximum({0}, {1}, propagate_nan=tl.PropagateNan.ALL)",
         "minimum": "tl.minimum({0}, {1}, propagate_nan=tl.PropagateNan.ALL)",
