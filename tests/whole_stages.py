@@ -9,7 +9,7 @@ from thalweg.chain import Whole
 from thalweg.matrix import as_matrix, get
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from torch import Tensor
 
@@ -42,6 +42,22 @@ CHAINS: dict[str, Callable[[], Chain]] = {
     ),
 }
 """Each on its own; with states before it and behind it; between stages that gather over tensors and over the model."""
+
+
+ONE_BY_ONE = {"muon": 2**-7, "all around": 2**-7}
+"""Where an iteration in bfloat16 depends on how many matrices there are: a library sums in another order."""
+APART = [name for name in CHAINS if name != "all around"]
+"""Chains that step a tensor without a look at others."""
+
+
+def optimizer_of(name: str, params: Iterable[Any], **settings: Any) -> tw.Optimizer:
+    """An optimizer that steps by one of the chains."""
+    return tw.Optimizer(params, CHAINS[name](), **settings)
+
+
+def gradient_of(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
 
 
 def directions(chain: Chain, gradients: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:

@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from thalweg.lab.problem import Problem
     from thalweg.optimizer import (
         ASGD,
+        SAM,
         SGD,
         Adadelta,
         Adafactor,
@@ -102,12 +103,15 @@ if TYPE_CHECKING:
         Adam,
         Adamax,
         AdamW,
+        EntropySGD,
+        LookAheadNesterov,
         Muon,
         NAdam,
         Optimizer,
         RAdam,
         RMSprop,
         Rprop,
+        functional,
         load,
         load_named_state,
         load_torch_state,
@@ -119,6 +123,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    **dict.fromkeys(("EntropySGD", "LookAheadNesterov", "SAM", "functional"), "thalweg.optimizer"),
     "Problem": "thalweg.lab.problem",
     **dict.fromkeys(
         ("ASGD", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer"),
@@ -153,6 +158,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ASGD",
+    "SAM",
     "SGD",
     "Adadelta",
     "Adafactor",
@@ -161,6 +167,8 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Chain",
+    "EntropySGD",
+    "LookAheadNesterov",
     "Muon",
     "NAdam",
     "Optimizer",
@@ -195,6 +203,7 @@ __all__ = [
     "errors",
     "exponential",
     "full_matrix_adagrad",
+    "functional",
     "geometric",
     "gradient_descent",
     "heavy_ball",

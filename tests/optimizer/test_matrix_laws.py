@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -14,14 +13,12 @@ import torch
 import thalweg as tw
 from descents import descend, give_gradients, parameters
 from tolerances import deviation
-from whole_stages import CHAINS, SHAPES
+from whole_stages import APART, CHAINS, ONE_BY_ONE, SHAPES, gradient_of, optimizer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
-
-    from thalweg.optimizer.layout import Backend
 
 
 def pickled(optimizer: tw.Optimizer) -> tw.Optimizer:
@@ -29,14 +26,6 @@ def pickled(optimizer: tw.Optimizer) -> tw.Optimizer:
 
 
 every_chain = pytest.mark.parametrize("name", CHAINS)
-ONE_BY_ONE = {"muon": 2**-7, "all around": 2**-7}
-"""Where an iteration in bfloat16 depends on how many matrices there are: a library sums in another order."""
-APART = [name for name in CHAINS if name != "all around"]
-"""Chains that step a tensor without a look at others."""
-
-
-def optimizer_of(name: str, params: Iterable[Any], **settings: Any) -> tw.Optimizer:
-    return tw.Optimizer(params, CHAINS[name](), **settings)
 
 
 @every_chain
@@ -212,64 +201,5 @@ def test_a_closure_is_asked_for_the_loss_before_the_step(name: str) -> None:
     assert equal(by_closure, plain)
 
 
-@every_chain
-@pytest.mark.parametrize("backend", ["numba", "reference"])
-def test_how_a_parameter_lies_in_memory_makes_no_difference(name: str, backend: Backend) -> None:
-    plain = parameters([(6, 4), (4, 3, 2, 2), (6, 4)])
-    matrix, convolution, other = (p.detach() for p in plain)
-    columns, with_gaps = matrix.t().contiguous().t(), torch.stack([other, other], -1)[..., 0]
-    turned = [columns, convolution.to(memory_format=torch.channels_last), with_gaps]
-    assert not any(p.requires_grad_().is_contiguous() for p in turned)
-    optimizers = optimizer_of(name, plain), optimizer_of(name, turned, backend=backend)
-    for step in range(4):
-        for some, optimizer in zip((plain, turned), optimizers, strict=True):
-            give_gradients(some, step)
-            optimizer.step()
-    assert deviation(turned, plain) <= ONE_BY_ONE.get(name, 1e-11)
-
-
-def test_the_states_of_matrices_alike_lie_side_by_side_and_can_be_written() -> None:
-    optimizer = optimizer_of("muon", parameters([(6, 4)] * 3, torch.float32))
-    descend(optimizer, 1)
-    tensors = optimizer.param_groups[0]["params"]
-    states = [optimizer.state[p]["m"] for p in tensors]
-    assert [b.data_ptr() - a.data_ptr() for a, b in pairwise(states)] == [96, 96]
-    states[1].fill_(5.0)
-    give_gradients(tensors, 1)
-    expected = 0.95 * 5.0 + 0.05 * gradient_of(tensors[1])
-    optimizer.step()
-    assert torch.allclose(optimizer.state[tensors[1]]["m"], expected)
-
-
-def test_a_state_that_is_taken_away_begins_anew() -> None:
-    optimizer = optimizer_of("shampoo", parameters([(6, 4)] * 2))
-    descend(optimizer, 3)
-    first, second = optimizer.param_groups[0]["params"]
-    kept = optimizer.state[second]["L"].clone()
-    del optimizer.state[first]
-    descend(optimizer, 1)
-    g = gradient_of(first)
-    torch.testing.assert_close(optimizer.state[first]["L"], g @ g.T)
-    assert float(optimizer.state[first]["step"]) == 1
-    torch.testing.assert_close(optimizer.state[second]["L"], kept + gradient_of(second) @ gradient_of(second).T)
-
-
-def test_a_pickle_holds_each_state_once() -> None:
-    optimizer = optimizer_of("muon", parameters([(32, 32)] * 20, torch.float32))
-    descend(optimizer, 1)
-    assert len(pickle.dumps(optimizer)) < 3 * 20 * 32 * 32 * 4
-
-
-def test_no_graph_is_kept() -> None:
-    optimizer = optimizer_of("all around", parameters(SHAPES))
-    descend(optimizer, 2)
-    assert not any(value.requires_grad for state in optimizer.state.values() for value in state.values())
-
-
 def equal(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(some, others, strict=True))
-
-
-def gradient_of(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None
-    return parameter.grad

@@ -10,7 +10,7 @@ import torch
 import thalweg as tw
 from descents import descend, give_gradients, parameters
 from thalweg.errors import GradientError, NonFiniteGradientError
-from whole_stages import CHAINS, SHAPES
+from whole_stages import CHAINS, SHAPES, gradient_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -167,8 +167,3 @@ def test_eigenvalues_that_are_not_found_are_an_error_and_no_parameter_moves(monk
     with pytest.raises(GradientError, match="the eigenvalues of a gradient's statistics, 6 × 6, were not found"):
         optimizer.step()
     assert same([p.detach() for p in tensors], before)
-
-
-def gradient_of(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None
-    return parameter.grad

@@ -13,7 +13,7 @@ from descents import descend, give_gradients, parameters
 from oracles import MODEL_ORACLES
 from thalweg.matrix import MatrixRule
 from tolerances import deviation
-from whole_stages import CHAINS, SHAPES, STAGES, directions
+from whole_stages import CHAINS, SHAPES, STAGES, directions, gradient_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,8 +239,3 @@ def polar(x: Tensor) -> Tensor:
     """The nearest orthogonal matrix, in Muon's length."""
     u, _, v = torch.linalg.svd(x, full_matrices=False)
     return max(1.0, x.shape[0] / x.shape[1]) ** 0.5 * (u @ v)
-
-
-def gradient_of(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None
-    return parameter.grad

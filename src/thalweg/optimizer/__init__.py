@@ -1,6 +1,7 @@
 """torch's face: the one optimizer, the drop-in classes for torch's, and checkpoints by parameter name."""
 
 from thalweg.optimizer.checkpoint_file import load, save
+from thalweg.optimizer.closures import SAM, EntropySGD, LookAheadNesterov
 from thalweg.optimizer.dropin import (
     ASGD,
     SGD,
@@ -17,12 +18,14 @@ from thalweg.optimizer.dropin import (
     Rprop,
 )
 from thalweg.optimizer.foreign import load_torch_state, torch_state
+from thalweg.optimizer.functional import FunctionalOptimizer, FunctionalState, functional
 from thalweg.optimizer.load_report import LoadReport
 from thalweg.optimizer.named import load_named_state, named_state
 from thalweg.optimizer.optimizer import Optimizer
 
 __all__ = [
     "ASGD",
+    "SAM",
     "SGD",
     "Adadelta",
     "Adafactor",
@@ -30,13 +33,18 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "EntropySGD",
+    "FunctionalOptimizer",
+    "FunctionalState",
     "LoadReport",
+    "LookAheadNesterov",
     "Muon",
     "NAdam",
     "Optimizer",
     "RAdam",
     "RMSprop",
     "Rprop",
+    "functional",
     "load",
     "load_named_state",
     "load_torch_state",

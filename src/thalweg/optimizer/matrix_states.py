@@ -45,9 +45,12 @@ class Stack:
         """The member's place in the stack."""
         return self._places[member.place]
 
-    def holds(self, member: Member) -> bool:
-        """Whether the member has a place in the stack."""
-        return member.place in self._places
+    def holds(self, member: Member, entries: Entries, names: Mapping[str, str]) -> bool:
+        """Whether the states that a member has lie here."""
+        return member.place in self._places and all(
+            (value := entries.get(names.get(name, name))) is not None and value.data_ptr() == own.data_ptr()
+            for name, own in self.states_of(member).items()
+        )
 
     def states_of(self, member: Member) -> dict[str, Tensor]:
         """A member's states, as views."""
@@ -89,9 +92,10 @@ class MatrixStates:
         new: list[Stack] = []
         for kind, some in wanting.items():
             old = self._stacks.get(kind)
-            if old is not None and all(map(old.holds, some)):
+            if old is not None and all(old.holds(member, entries_of(member), names) for member in some):
                 continue
-            everybody = {member.place: member for member in (*(old.members if old else ()), *some)}
+            stayed = [] if old is None else [member for member in old.members if _kind(member) == kind]
+            everybody = {member.place: member for member in (*stayed, *some)}
             part = some[0].formula.whole
             assert part is not None  # noqa: S101  # they were chosen by it
             stack = Stack(part, [everybody[place] for place in sorted(everybody)])

@@ -13,6 +13,8 @@ from thalweg.errors import RaceError
 from thalweg.formula import Direction, Update, rule
 from thalweg.lab.bench import Bench, BenchRecord, Progress, Row, Size, bandwidth, model, optax_side, run_bench
 from thalweg.lab.bench.company import Company
+from thalweg.lab.bench.measure import RATE, chain_of
+from thalweg.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from thalweg.formula import Rule
@@ -50,7 +52,7 @@ def test_there_is_a_row_for_every_rule_at_every_size() -> None:
 
 def test_a_row_says_what_ran_and_how_long_each_round_took() -> None:
     row = row_of(measure("heavy_ball"), "heavy_ball", LARGER)
-    assert row.chain == "chain(heavy_ball(form='torch'), step(0.01))"
+    assert row.chain == "chain(heavy_ball(form='torch'), step(1e-12))"
     assert row.title == "Heavy-ball momentum"
     assert len(row.rounds) == 3
     assert all(seconds > 0 for seconds in row.rounds)
@@ -79,7 +81,7 @@ def test_a_ratio_is_our_time_over_theirs_in_the_same_round() -> None:
 def test_a_rule_that_torch_does_not_fuse_is_held_against_its_default_alone() -> None:
     row = row_of(measure("rmsprop"), "rmsprop", TINY)
     assert [(other.name, other.call) for other in row.against] == [
-        ("torch default", "torch.optim.RMSprop(lr=0.001, alpha=0.99, eps=1e-08)")
+        ("torch default", "torch.optim.RMSprop(lr=1e-12, alpha=0.99, eps=1e-08)")
     ]
 
 
@@ -102,6 +104,19 @@ def test_every_rule_of_the_catalogue_is_measured() -> None:
     assert record.skipped == ()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", rules.catalogue())
+def test_ten_thousand_steps_along_one_gradient_lead_to_no_number_out_of_range(name: str) -> None:
+    stepped = model.Model(Size(2, (2, 3)), dtype="float32", device="cpu")
+    parameters = stepped.parameters()
+    rate = None if rules.get(name).learning_rate is None else RATE
+    optimizer = Optimizer(parameters, chain_of(name, rate))
+    for _ in range(10_000):
+        optimizer.step()
+    held = [value for state in optimizer.state.values() for value in state.values()]
+    assert all(bool((tensor.abs() < 1e6).all()) for tensor in (*parameters, *held))
+
+
 def test_the_record_says_where_when_and_with_what_and_is_json() -> None:
     record = measure("adam", rounds=1)
     told = json.loads(json.dumps(record.as_json()))
@@ -117,7 +132,7 @@ def test_the_record_says_where_when_and_with_what_and_is_json() -> None:
     (first, *_) = told["rows"]
     assert first["size"] == {"count": 3, "shape": [5]}
     assert first["seconds"].keys() == {"median", "low", "high"}
-    assert first["against"][0]["call"] == "torch.optim.Adam(lr=0.001, eps=1e-08, fused=True)"
+    assert first["against"][0]["call"] == "torch.optim.Adam(lr=1e-12, eps=1e-08, fused=True)"
 
 
 def test_progress_names_what_is_next_and_guesses_what_remains() -> None:
@@ -218,6 +233,6 @@ def test_optax_takes_turns_where_it_is_installed(dtype: str) -> None:
     record = measure("adam", "radam", against=("optax",), dtype=dtype, rounds=1)
     (other,) = row_of(record, "adam", TINY).against
     assert other.name == "optax"
-    assert other.call == "optax.adam(learning_rate=0.001, b1=0.9, b2=0.999, eps=1e-08)"
+    assert other.call == "optax.adam(learning_rate=1e-12, b1=0.9, b2=0.999, eps=1e-08)"
     assert row_of(record, "radam", TINY).against == ()
     assert record.versions["optax"]

@@ -46,14 +46,14 @@ def test_every_twin_is_of_a_rule_in_the_catalogue() -> None:
 
 def test_every_rule_can_be_measured_with_or_without_a_twin() -> None:
     for name, rule in rules.catalogue().items():
-        typed = chain_of(name)
+        typed = chain_of(name, rule.learning_rate)
         assert [stage.rule for stage in typed.stages] == [rule]
         assert (typed.step is None) == (rule.learning_rate is None)
 
 
 def test_a_rule_without_a_twin_has_its_defaults() -> None:
     assert twin_of("qhm").torch is twin_of("qhm").optax is None
-    assert chain_of("qhm") == tw.chain(tw.qhm(), tw.step(1.0))
+    assert chain_of("qhm", 0.1) == tw.chain(tw.qhm(), tw.step(0.1))
 
 
 @pytest.mark.usefixtures("double_precision")
@@ -61,10 +61,11 @@ def test_a_rule_without_a_twin_has_its_defaults() -> None:
 @pytest.mark.parametrize("name", IN_TORCH)
 def test_torchs_twin_takes_our_steps(name: str, shape: tuple[int, ...]) -> None:
     model = Model(Size(2, shape), dtype="float64", device="cpu")
-    mine = ours(chain_of(name), model)
+    rate = rules.get(name).learning_rate
+    mine = ours(chain_of(name, rate), model)
     call = twin_of(name).torch
     assert call is not None
-    twins = torchs(call, rules.get(name).learning_rate, model)
+    twins = torchs(call, rate, model)
     assert twins[-1].name == "torch default"
     random = torch.Generator().manual_seed(1)
     for _ in range(STEPS):
@@ -83,7 +84,7 @@ def test_optaxs_twin_takes_our_steps(name: str) -> None:
     assert call is not None
     rate = rules.get(name).learning_rate
     model = Model(Size(2, (3, 4)), dtype="float64", device="cpu")
-    mine = ours(chain_of(name), model)
+    mine = ours(chain_of(name, rate), model)
     with jax.enable_x64(True):
         transformation: Any = attrgetter(call[0])(optax)(rate, **call[1])
         theirs: Any = [jax.numpy.array(value.numpy()) for value in model.values]

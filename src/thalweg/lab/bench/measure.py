@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from thalweg.lab.bench.twins import Twin
     from thalweg.lab.records import Json
 
+RATE = 1e-12
+"""The learning rate: so small that ten thousand steps along one gradient lead nowhere, where numbers might overflow."""
 IN_MEMORY = 2
 """A model whose arrays are together this many times the last cache is read from memory at every step."""
 
@@ -93,23 +95,22 @@ def run_bench(bench: Bench, *, command: str = "", progress: Listener = lambda _:
         )
 
 
-def chain_of(rule: str) -> Chain:
-    """What is measured of a rule: with its twin's settings, and with the learning rate that it suggests."""
-    found = rules.get(rule)
-    stage = found().replace(twin_of(rule).settings)
-    return chain(stage) if found.learning_rate is None else chain(stage, step(found.learning_rate))
+def chain_of(rule: str, rate: float | None) -> Chain:
+    """What is measured of a rule: with its twin's settings, and with a learning rate where it descends by one."""
+    stage = rules.get(rule)().replace(twin_of(rule).settings)
+    return chain(stage) if rate is None else chain(stage, step(rate))
 
 
 def _measure(rule: str, model: Model, bench: Bench, probe: Probe) -> Row:
     """One row: our step, and in the same rounds its twins' and, where the model is read from memory, the memory."""
-    twin = twin_of(rule)
-    chain = chain_of(rule)
+    rate = None if rules.get(rule).learning_rate is None else RATE
+    chain = chain_of(rule, rate)
     planned = plan(chain.trace(is_matrix=len(model.size.shape) > 1))
     moved = planned.bytes_per_parameter(_itemsize(bench))
     total = moved * model.size.elements
     held = len(planned.slots) * _itemsize(bench) * model.size.elements
     mine = ours(chain, model)
-    twins = _twins(rule, twin, model, bench)
+    twins = _twins(twin_of(rule), rate, model, bench)
     memory = [probe.contender] if held > IN_MEMORY * probe.cache_bytes else []
     times, *others = take_turns([mine, *twins, *memory], rounds=bench.rounds)
     taken = spread(times)
@@ -143,8 +144,7 @@ def _oppose(ours: Sequence[float], theirs: Sequence[float], contender: Contender
     )
 
 
-def _twins(rule: str, twin: Twin, model: Model, bench: Bench) -> list[Contender]:
-    rate = rules.get(rule).learning_rate
+def _twins(twin: Twin, rate: float | None, model: Model, bench: Bench) -> list[Contender]:
     found: list[Contender] = []
     if twin.torch is not None and "torch" in bench.opponents:
         found += torchs(twin.torch, rate, model)

@@ -1,0 +1,74 @@
+"""What such an optimizer keeps in its parameter groups beside the numbers of their chains: `rho` and the like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from thalweg.chain import Chain
+from thalweg.errors import HyperparameterError
+from thalweg.optimizer.dialect import ChainDialect
+from thalweg.optimizer.selection import kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from thalweg.formula import Hyperparameter, Schedule, Value
+    from thalweg.optimizer.dialect import Dialect
+
+
+class MethodDialect:
+    """How groups say their chains, and the numbers of the method around them.
+
+    In a group a number has its own name, or `sam.rho` where the chain has a `rho`, too.
+    """
+
+    def __init__(self, method: str, of_chains: Dialect, numbers: Mapping[Hyperparameter, float | Schedule]) -> None:
+        self.method = method
+        self.state_names = of_chains.state_names
+        self.keeps_step = of_chains.keeps_step
+        self.optional_states = of_chains.optional_states
+        self._of_chains = of_chains
+        self._usual = of_chains.chain if isinstance(of_chains, ChainDialect) else None
+        self._known = {hyper.name: hyper for hyper in numbers}
+        self._given = {hyper.name: hyper.check(value, method) for hyper, value in numbers.items()}
+
+    def complete(self, group: dict[str, Any]) -> None:
+        """Check a new group's entries and add those that it lacks. Raises `HyperparameterError`."""
+        chain = group.get("chain", self._usual)
+        taken = chain.numbers(*chain.traces(kinds(group, chain))) if isinstance(chain, Chain) else {}
+        keys = {name: self._prefixed(name) if name in taken else name for name in self._known}
+        own = {name: group.pop(key) for name, key in keys.items() if key in group}
+        self._of_chains.complete(group)
+        for name, key in keys.items():
+            given = self._given[name]
+            if callable(own.get(name)) or (callable(given) and name in own):
+                message = (
+                    f"{self.method}: a parameter group sets `{key}` to {own[name]!r}; a schedule is for all groups: "
+                    "give it to the optimizer, and no value of their own to groups"
+                )
+                raise HyperparameterError(message)
+            value = cast("Value", own.get(name, given))
+            group[key] = self._known[name].check(value(group["steps"]) if callable(value) else value, self.method)
+
+    def mend(self, group: dict[str, Any]) -> None:
+        """As the chains'."""
+        self._of_chains.mend(group)
+
+    def read(self, group: Mapping[str, Any]) -> Chain:
+        """The chain that a group's entries say now."""
+        return self._of_chains.read(group)
+
+    def number(self, group: dict[str, Any], name: str) -> float:
+        """A number of the method's at this step; where a schedule drives it, it is set in the group.
+
+        Raises `HyperparameterError` if it is out of range.
+        """
+        key = self._prefixed(name)
+        key = key if key in group else name
+        given = self._given[name]
+        if callable(given):
+            group[key] = float(given(group["steps"]))
+        return float(cast("float", self._known[name].check(group[key], self.method)))
+
+    def _prefixed(self, name: str) -> str:
+        return f"{self.method}.{name}"
