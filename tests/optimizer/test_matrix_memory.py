@@ -42,7 +42,8 @@ def test_how_a_parameter_lies_in_memory_makes_no_difference(name: str, backend: 
 def test_a_matrix_that_comes_to_lie_otherwise_and_back_keeps_its_states(name: str) -> None:
     together, apart = parameters([(6, 4)] * 3), parameters([(6, 4)] * 3)
     joint, alone = optimizer_of(name, together), [optimizer_of(name, [p]) for p in apart]
-    lives = [((0, 1, 2), False), ((0,), True), ((0, 2), False), ((1, 2), False), ((0, 1), True), ((0, 1, 2), False)]
+    lives = [((0,), False), ((2,), True), ((0, 1, 2), False), ((0,), True), ((0, 2), False), ((1, 2), False)]
+    lives += [((0, 1), True), ((0, 1, 2), False)]
     for step, (present, turned) in enumerate(lives):
         for some in (together, apart):
             some[0].grad = None
@@ -119,6 +120,15 @@ def test_a_state_that_is_taken_away_begins_anew() -> None:
     torch.testing.assert_close(optimizer.state[first]["L"], g @ g.T)
     assert float(optimizer.state[first]["step"]) == 1
     torch.testing.assert_close(optimizer.state[second]["L"], kept + gradient_of(second) @ gradient_of(second).T)
+
+
+def test_autograd_is_told_once_of_each_step() -> None:
+    tensors = parameters(SHAPES)
+    optimizer = optimizer_of("all around", tensors)
+    give_gradients(tensors, 0)
+    before = [p._version for p in tensors]
+    optimizer.step()
+    assert [p._version - old for p, old in zip(tensors, before, strict=True)] == [1] * len(tensors)
 
 
 def test_a_pickle_holds_each_state_once() -> None:

@@ -177,6 +177,15 @@ def test_clipping_behind_a_matrix_method_is_by_the_norm_of_all_directions(before
     assert deviation(clipped, [d * 0.25 / length for d in plain]) <= 1e-12
 
 
+def test_stages_behind_one_that_gathers_over_all_directions_have_passes_of_their_own() -> None:
+    reached = []
+    for idle in ([], [tw.clip(1e9, norm_eps=0)]):  # which shortens nothing
+        chain = tw.chain(tw.muon(polar="svd", only="m"), tw.adam(skip="m"), *idle, tw.cautious(), tw.step(0.1))
+        optimizer = tw.Optimizer(list(zip(("m", "v"), parameters([(6, 4), (5,)]), strict=True)), chain)
+        reached.append(descend(optimizer, 4))
+    assert deviation(*reached) <= 1e-14
+
+
 def test_chains_whose_stages_wait_for_each_other_are_refused() -> None:
     tensors = parameters([(4, 4), (4, 4)])
     ahead = tw.chain(tw.clip(1.0), tw.muon(), tw.step(0.1))
