@@ -125,6 +125,9 @@ class ReferenceBinding:
     def count(self) -> None:
         """Nothing: torch's own operations tell autograd."""
 
+    def wait(self) -> None:
+        """Nothing to wait for: what a step finds, it tells at once."""
+
     def give(self, values: Mapping[str, Tensor]) -> None:
         """Coarse values for the passes to come, as vectors of their level."""
         shapes = [shape for shape, _ in self._shapes]

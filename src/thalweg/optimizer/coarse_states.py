@@ -54,7 +54,7 @@ class CoarseStates:
                 read[kept.name] = torch.tensor(numbers, dtype=torch.float64)
             else:
                 key = _key(members[0], kept)
-                read[kept.name] = self._vectors[key][self._index(key, members)].double()
+                read[kept.name] = self._vectors[key][self._index(key, members)].double().cpu()
         return read
 
     def write(self, members: Sequence[Member], kept: Kept, values: Tensor) -> None:
@@ -65,7 +65,7 @@ class CoarseStates:
                 members[at].reading.group[kept.name] = float(values[at])
             return
         key = _key(members[0], kept)
-        self._vectors[key][self._index(key, members)] = values.to(key[1])
+        self._vectors[key][self._index(key, members)] = values.to(self._vectors[key])
 
     def _make_room(self, key: tuple[str, torch.dtype, torch.device], kept: Kept) -> None:
         offsets: dict[int, tuple[int, int]] = {}

@@ -49,6 +49,10 @@ class Binding(Protocol):
         """Run a pass; the place of the first tensor with a gradient that is not finite."""
         ...
 
+    def wait(self) -> int | None:
+        """Wait for a device; what `run` has not told yet."""
+        ...
+
     def gathered(self, place: int = -1) -> dict[str, Tensor]:
         """What a pass has gathered, as vectors of its level; for the model, one value for each tensor."""
         ...
@@ -126,6 +130,17 @@ class Launch:
         if self.plan.stores[0][0] == "p":
             self.binding.count()
 
+    def recount(self, steps: np.ndarray[Any, Any]) -> None:
+        """Where the device counts the steps, read from it how many each member has behind it."""
+
+    def wait(self) -> Member | None:
+        """Wait for a device; gives a member with a gradient that was not finite, if that has not been told yet."""
+        found = self.binding.wait()
+        return None if found is None else self.members[found]
+
+    def scale(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
+        """For the next step, what `torch.amp.GradScaler` hands to an optimizer that counts on the device."""
+
     def look(self) -> Member | None:
         """The first member with a gradient that is not finite, where the launch can look; nothing is changed."""
         found = None if self.check is None else self.check.run()
@@ -171,12 +186,11 @@ class Launch:
     def advance(self) -> None:
         """Compute the constants of the next step; `count` says that it has been made."""
         by_step = self.plan.depends_on_step
-        inputs = self.plan.inputs
         for row, (reading, done) in enumerate(self._rows):
             if not (by_step or self._fresh or reading.changed):
                 continue  # the constants are those of the step before
             numbers = reading.numbers
-            values = [done + self._since + 1 if name == "t" else numbers[name] for name in inputs]
+            values = [done + self._since + 1 if name == "t" else numbers[name] for name in self.plan.inputs]
             self._constants[row] = self.plan.compute_constants(*values)
             self.binding.set_constants(row, self._constants[row])
         self._fresh = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -9,6 +10,7 @@ import torch
 
 from thalweg.errors import BackendError, ParameterError
 from thalweg.kernels import CHECK
+from thalweg.optimizer.capturable import CapturableLaunch
 from thalweg.optimizer.launch import Launch
 from thalweg.optimizer.matrix_launch import MatrixLaunch
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from thalweg.optimizer.launch import Member
     from thalweg.optimizer.matrix_states import MatrixStates, Stack
 
-Backend: TypeAlias = Literal["auto", "numba", "reference"]
+Backend: TypeAlias = Literal["auto", "numba", "triton", "reference"]
 
 
 NonFinite: TypeAlias = Literal["raise", "skip", "propagate"]
@@ -56,6 +58,7 @@ def build_launches(
     *,
     backend: Backend,
     nonfinite: NonFinite,
+    capturable: bool = False,
 ) -> Launches:
     """A launch for each structure, dtype and device among the members, and for each of its plans.
 
@@ -78,15 +81,21 @@ def build_launches(
         formula = group[0].formula
         arrays = [states[member.parameter] for member in group]
         if formula.whole is None:
-            made.plain.append(_launch(formula.plan, group, arrays, coarse_states, backend, looks[nonfinite]))
+            made.plain.append(
+                _launch(formula.plan, group, arrays, coarse_states, backend, looks[nonfinite], capturable=capturable)
+            )
             continue
         name = formula.whole.cut.direction.name
         own = [(stack, stack.at(member)) for member in group for stack in [matrix_states.of(member)]]
         given = [{**some, name: stack.given[at]} for some, (stack, at) in zip(arrays, own, strict=True)]
         made_of_it = [{**some, name: stack.direction[at]} for some, (stack, at) in zip(arrays, own, strict=True)]
         look: Looks = "never" if nonfinite == "propagate" else "first"
-        made.before.append(_launch(formula.whole.before, group, given, coarse_states, backend, look))
-        made.behind.append(_launch(formula.plan, group, made_of_it, coarse_states, backend, "never"))
+        made.before.append(
+            _launch(formula.whole.before, group, given, coarse_states, backend, look, capturable=capturable)
+        )
+        made.behind.append(
+            _launch(formula.plan, group, made_of_it, coarse_states, backend, "never", capturable=capturable)
+        )
     return made
 
 
@@ -97,21 +106,32 @@ def _launch(
     coarse_states: CoarseStates,
     backend: Backend,
     looks: Looks,
+    *,
+    capturable: bool,
 ) -> Launch:
     parameters = [member.parameter for member in members]
-    bind = _binder(backend, parameters[0])
+    bind = _binder(backend, parameters[0], is_by_row=plan.is_by_row)
     own = [{slot: some[slot] for slot in plan.slots[2:]} for some in arrays]
     gathers = len(plan.passes) > 1  # its first pass can look, before anything is moved
     guard = looks == "as it moves" or (looks == "first" and gathers)
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None
+    if capturable:
+        binding = bind(plan, parameters, own, guard=guard, capturable=True)
+        return CapturableLaunch(plan, members, binding, check, coarse_states)
     return Launch(plan, members, bind(plan, parameters, own, guard=guard), check, coarse_states)
 
 
-def _binder(backend: Backend, parameter: Tensor) -> Any:  # noqa: ANN401  # a class of bindings
+def _binder(backend: Backend, parameter: Tensor, *, is_by_row: bool = False) -> Any:  # noqa: ANN401  # a class of bindings
     if parameter.device.type == "meta":
         message = "a parameter is on the meta device and has no values to step; load the model first"
         raise ParameterError(message)
     on_cpu = parameter.device.type == "cpu" and parameter.layout == torch.strided
+    on_gpu = parameter.device.type == "cuda" and parameter.layout == torch.strided
+    has_triton = importlib.util.find_spec("triton") is not None
+    if backend == "triton" or (backend == "auto" and on_gpu and has_triton and not is_by_row):
+        from thalweg.kernels.triton.binding import TritonBinding  # noqa: PLC0415  # only where it is used
+
+        return TritonBinding
     if backend == "reference" or (backend == "auto" and not on_cpu):
         from thalweg.kernels.reference import ReferenceBinding  # noqa: PLC0415  # only where it is used
 
@@ -122,3 +142,8 @@ def _binder(backend: Backend, parameter: Tensor) -> Any:  # noqa: ANN401  # a cl
     from thalweg.kernels.numba.binding import NumbaBinding  # noqa: PLC0415  # importing thalweg must not import numba
 
     return NumbaBinding
+
+
+def takes_capturable(backend: Backend, parameter: Tensor) -> bool:
+    """Whether the device can count a parameter's steps."""
+    return backend == "triton" or (backend == "auto" and parameter.device.type == "cuda")

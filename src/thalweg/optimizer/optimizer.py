@@ -19,7 +19,7 @@ from thalweg.optimizer.checkpoint import as_plain, check_fits
 from thalweg.optimizer.dialect import ChainDialect, Dialect
 from thalweg.optimizer.evaluating import moved_to_evaluation
 from thalweg.optimizer.given import Parameters, as_groups, check_parameters
-from thalweg.optimizer.layout import Backend, NonFinite
+from thalweg.optimizer.layout import Backend, NonFinite, takes_capturable
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.routing import RoutedDialect, routed
 from thalweg.optimizer.selection import kinds, with_roles
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from thalweg.optimizer.roles import Role
 
-_OWN_FIELDS = ("_dialect", "_nonfinite", "_backend", "skipped")
+_OWN_FIELDS = ("_dialect", "_nonfinite", "_backend", "_capturable", "_step_supports_amp_scaling", "skipped")
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -43,7 +43,10 @@ class Optimizer(torch.optim.Optimizer):
     parameters, gives them: by name or by pattern. With `maximize` it ascends. A
     gradient that is not finite raises an error that names its parameter (`nonfinite="raise"`: the elements concerned
     stay, all else has moved), skips the whole step and is counted in `skipped` (`"skip"`), or goes into the parameter
-    as in torch (`"propagate"`). `backend` is `auto`, `numba` (CPU) or `reference` (torch's operations, slow).
+    as in torch (`"propagate"`). `backend` is `auto`, `numba` (CPU), `triton` (GPU) or `reference` (torch's operations,
+    slow). A GPU tells of a gradient that is not finite one step late, or later where it lags behind. With `capturable`,
+    it counts the steps and computes what depends on them: `step` can be captured in a CUDA graph, a tensor as `lr` is
+    read by the GPU, and `torch.amp.GradScaler` need not wait for it.
 
     Raises `ParameterError` for parameters that cannot be stepped, `ChainError` or `FormulaError` for a chain that does
     not compose, `HyperparameterError` for a number out of range.
@@ -66,6 +69,7 @@ class Optimizer(torch.optim.Optimizer):
         maximize: bool = False,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        capturable: bool = False,
     ) -> None:
         if isinstance(chain, Route):
             groups, dialect = routed(params, chain, roles or {}), RoutedDialect(chain)
@@ -75,7 +79,14 @@ class Optimizer(torch.optim.Optimizer):
             hint = f"; write `chain({chain!r}, step(…))`" if isinstance(chain, Stage | Whole) else ""
             message = f"the second argument must be a chain, and is {chain!r}{hint}"
             raise ChainError(message)
-        self._begin(groups, dialect, {"maximize": maximize}, nonfinite=nonfinite, backend=backend)
+        self._begin(
+            groups,
+            dialect,
+            {"maximize": maximize},
+            nonfinite=nonfinite,
+            backend=backend,
+            capturable=capturable,
+        )
 
     def _begin(
         self,
@@ -85,6 +96,7 @@ class Optimizer(torch.optim.Optimizer):
         *,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        capturable: bool = False,
     ) -> None:
         """What the drop-ins share with a chain of one's own."""
         if nonfinite not in get_args(NonFinite):
@@ -96,11 +108,17 @@ class Optimizer(torch.optim.Optimizer):
         self._dialect = dialect
         self._nonfinite: NonFinite = nonfinite
         self._backend: Backend = backend
+        self._capturable = capturable
+        self._step_supports_amp_scaling = capturable  # torch.amp.GradScaler asks for it
         self.skipped = 0
         """How many steps were left out because a gradient was not finite."""
         self._lock = threading.Lock()
         super().__init__(as_groups(params), defaults)
         self._watched_state()
+        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+        if capturable and not all(takes_capturable(backend, parameter) for parameter in parameters):
+            message = "`capturable` is for parameters on a GPU, and one is not on any; leave it out"
+            raise BackendError(message)
 
     @property
     def dialect(self) -> Dialect:
@@ -146,6 +164,9 @@ class Optimizer(torch.optim.Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """The state and the groups, as torch has them; a group's chain is there as text."""
+        with self._lock:
+            if self._stepper is not None:
+                self._stepper.wait()
         return as_plain(super().state_dict())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -189,9 +210,15 @@ class Optimizer(torch.optim.Optimizer):
             state = self._watched_state()
             if self._stepper is None or not self._stepper.serves(self.param_groups, state):
                 self._stepper = Stepper(
-                    self.param_groups, state, self._dialect, nonfinite=self._nonfinite, backend=self._backend
+                    self.param_groups,
+                    state,
+                    self._dialect,
+                    nonfinite=self._nonfinite,
+                    backend=self._backend,
+                    capturable=self._capturable,
                 )
-            self.skipped += not self._stepper.move()
+            scaling = (getattr(self, "grad_scale", None), getattr(self, "found_inf", None))
+            self.skipped += not self._stepper.move(scaling)
         return loss
 
     def _restore_wide_states(self, loaded: dict[str, Any]) -> None:

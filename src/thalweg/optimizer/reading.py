@@ -31,8 +31,9 @@ class Reading:
     sets it back.
     """
 
-    def __init__(self, group: dict[str, Any], dialect: Dialect) -> None:
+    def __init__(self, group: dict[str, Any], dialect: Dialect, *, capturable: bool = False) -> None:
         self.group = group
+        self._capturable = capturable
         self.numbers: dict[str, float] = {}
         self.schedules: dict[str, Schedule] = {}
         self.structure: Hashable = None
@@ -65,6 +66,11 @@ class Reading:
             return states
         begun = formula.whole.begin(torch.empty((1, *shape), dtype=parameter.dtype, device="meta"), self.numbers)
         return states | {name: state[0] for name, state in begun.items()}
+
+    def live(self, name: str) -> float | torch.Tensor:
+        """A number; the learning rate's tensor, where it is one, to be read on its device."""
+        rate = self.group.get("lr")
+        return rate if name == "lr" and isinstance(rate, torch.Tensor) else self.numbers[name]
 
     def refresh(self) -> bool:
         """Read what has changed since the last time; whether the formula itself has changed."""
@@ -125,7 +131,8 @@ class Reading:
         self._watched = [name for name in group if name not in unwatched]
         self._seen = [list(v) if isinstance(v := group[name], list) else v for name in self._watched]
         self._size = len(group)
-        self._has_tensors = any(_holds_tensor(value) for value in self._seen)
+        # A tensor that the device reads at every step is not read here, where reading it would wait for the device.
+        self._has_tensors = not self._capturable and any(_holds_tensor(value) for value in self._seen)
         self.changed = True
 
 

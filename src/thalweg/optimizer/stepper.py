@@ -65,13 +65,15 @@ class Stepper:
         *,
         nonfinite: NonFinite,
         backend: Backend,
+        capturable: bool = False,
     ) -> None:
         self._groups = groups
         self._state = state
         self._dialect = dialect
         self._nonfinite: NonFinite = nonfinite
         self._backend: Backend = backend
-        self._readings = [Reading(group, dialect) for group in groups]
+        self._capturable = capturable
+        self._readings = [Reading(group, dialect, capturable=capturable) for group in groups]
         self._members = list(members_of(self._readings))
         self._identities = _identities(groups)
         self._steps = torch.zeros(len(self._members), dtype=_step_dtype())
@@ -96,7 +98,18 @@ class Stepper:
             and np.array_equal(self._done, self._expected)
         )
 
-    def move(self) -> bool:
+    def wait(self) -> None:
+        """Wait for devices: take over what they have counted.
+
+        Raises `NonFiniteGradientError` for what they have found in earlier steps and not told yet.
+        """
+        if self._layout is not None and self._capturable:
+            for launch in self._layout.launches:
+                launch.recount(self._done)
+            self._expected[:] = self._done
+        _tell_late(self._layouts.values())
+
+    def move(self, scaling: tuple[Tensor | None, Tensor | None] = (None, None)) -> bool:
         """One step; False if it was skipped because of a gradient that is not finite.
 
         Raises `NonFiniteGradientError` and `GradientError`; with the latter, nothing has moved.
@@ -109,6 +122,7 @@ class Stepper:
         layout = self._find()
         for launch in layout.launches:
             launch.advance()
+            launch.scale(*scaling)
         rounds = layout.rounds
         try:
             stop = rounds.look() or rounds.gather() or rounds.direct(self._done)
@@ -128,9 +142,7 @@ class Stepper:
         for reading in self._readings:
             reading.changed = False
             reading.count()
-        if bad:
-            why = "has a NaN or an infinity; those elements were left as they were and all others have moved"
-            raise NonFiniteGradientError(_reason(min(bad, key=lambda member: member.place), why))
+        _tell(bad)
         return True
 
     def _find(self) -> Layout:
@@ -156,11 +168,13 @@ class Stepper:
 
     def _choose(self) -> Layout:
         """The layout for those parameters that have a gradient now."""
+        if self._capturable:
+            self.wait()
         mask = tuple(member.parameter.grad is not None for member in self._members)
         self._layout = self._layouts.pop(mask, None) or self._lay_out(mask)
         self._layouts[mask] = self._layout  # the last used is the last to go
         if len(self._layouts) > KEPT_LAYOUTS:
-            del self._layouts[next(iter(self._layouts))]
+            _tell_late([self._layouts.pop(next(iter(self._layouts)))])
         for launch in self._layout.launches:
             launch.start_at(self._done)
         return self._layout
@@ -173,7 +187,13 @@ class Stepper:
         self._take_matrix_states(moving)
         self._state.note.changed = False
         launches = build_launches(
-            moving, states, self._coarse, self._matrices, backend=self._backend, nonfinite=self._nonfinite
+            moving,
+            states,
+            self._coarse,
+            self._matrices,
+            backend=self._backend,
+            nonfinite=self._nonfinite,
+            capturable=self._capturable,
         )
         return Layout(
             launches=launches.all_by_formula,
@@ -232,9 +252,22 @@ class Stepper:
             self._done[member.place] = float(any(value is not None for value in state.values()))
 
     def _forget_layouts(self) -> None:
+        self.wait()
         self._layouts.clear()
         self._matrices.forget()
         self._layout = None
+
+
+def _tell_late(layouts: Iterable[Layout]) -> None:
+    """Wait for devices, and tell of what they have found in steps before."""
+    launches = [launch for layout in layouts for launch in layout.launches]
+    _tell([member for launch in launches if (member := launch.wait()) is not None])
+
+
+def _tell(bad: Sequence[Member]) -> None:
+    if bad:
+        why = "has a NaN or an infinity; those elements were left as they were and all others have moved"
+        raise NonFiniteGradientError(_reason(min(bad, key=lambda member: member.place), why))
 
 
 def _reason(member: Member, why: str) -> str:

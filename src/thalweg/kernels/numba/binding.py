@@ -166,6 +166,9 @@ class NumbaBinding:
         else:
             torch.autograd.graph.increment_version([p for p in self._parameters if not p.is_inference()])
 
+    def wait(self) -> None:
+        """Nothing to wait for: what a step finds, it tells at once."""
+
     def _check_parameters(self) -> None:
         for parameter, bound in zip(self._parameters, self._bound, strict=True):
             if (parameter.shape, parameter.dtype, parameter.stride()) != bound:
