@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from thalweg.kernels.numba.pieces import JOB, MATRIX, MOST_PARTS, PIECE, bands, jobs, stretches
+from thalweg.kernels.numba.pieces import JOB, LONG_JOB, MANY_JOBS, MATRIX, MOST_PARTS, PIECE, bands, jobs, stretches
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,14 @@ def test_bands_cover_every_row_once_and_know_their_places(stacks: list[tuple[int
     columns = [stack[2] for stack in stacks for _ in range(stack[0])]
     assert [at_matrix[matrix] for matrix in range(len(columns))] == list(np.cumsum([0, *columns[:-1]]))
     check_jobs(pieces)
+
+
+@pytest.mark.parametrize("size", [10**6, 10**7, 10**8])
+def test_jobs_grow_with_the_model_and_leave_some_for_every_thread(size: int) -> None:
+    pieces = stretches([size])
+    elements = np.diff([pieces[bound][1] for bound in jobs(pieces)[:-1]])
+    assert elements.max() <= LONG_JOB + PIECE
+    assert elements.min() >= min(size // MANY_JOBS, LONG_JOB)
 
 
 def check_jobs(pieces: list[tuple[int, ...]]) -> None:

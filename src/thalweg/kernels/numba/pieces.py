@@ -26,6 +26,10 @@ PIECE = 32_768
 """The most elements that one piece of a tensor has, if its rows are not longer."""
 JOB = 8_192
 """How many elements make it worth a thread's while to take a job."""
+LONG_JOB = 262_144
+"""How many elements a job has at most: memory is quickest for a thread that goes on where it was."""
+MANY_JOBS = 128
+"""About how many jobs a model has at least, if it is large enough for long ones, so that the threads of any machine end at once."""
 MOST_PARTS = 8
 """Into how many pieces a matrix is divided at most where its columns are summed: each piece has sums of its own."""
 
@@ -61,11 +65,13 @@ def bands(stacks: Sequence[tuple[int, int, int]], *, few: bool) -> list[tuple[in
 
 def jobs(pieces: Sequence[tuple[int, ...]]) -> Words:
     """The jobs, as bounds among the pieces."""
+    sizes = [(stop - start) * (rest[1] if rest else 1) for _, start, stop, *rest in pieces]
+    enough = max(JOB, min(sum(sizes) // MANY_JOBS, LONG_JOB))
     bounds = [0]
     waiting = 0
-    for place, (_, start, stop, *rest) in enumerate(pieces, start=1):
-        waiting += (stop - start) * (rest[1] if rest else 1)
-        if waiting >= JOB:
+    for place, size in enumerate(sizes, start=1):
+        waiting += size
+        if waiting >= enough:
             bounds.append(place)
             waiting = 0
     if waiting:
