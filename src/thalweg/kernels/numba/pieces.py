@@ -29,7 +29,7 @@ JOB = 8_192
 LONG_JOB = 262_144
 """How many elements a job has at most: memory is quickest for a thread that goes on where it was."""
 MANY_JOBS = 128
-"""About how many jobs a model has at least, if it is large enough for long ones, so that the threads of any machine end at once."""
+"""About how many jobs a model has at least, if it is large, so that the threads of any machine end at once."""
 MOST_PARTS = 8
 """Into how many pieces a matrix is divided at most where its columns are summed: each piece has sums of its own."""
 
