@@ -19,7 +19,7 @@ from thalweg.kernels.walk import Printer, print_graph, print_number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from thalweg.kernels.plan import Coarse, Pass, Plan, Reduction
+    from thalweg.kernels.plan import Coarse, Plan, Reduction
 
 MAXIMUM_SLOTS = 32
 """How many arrays a kernel can tell apart."""
@@ -75,7 +75,7 @@ def kernel(block):
         job = take_ticket(block, 6)
         if job >= job_count:
             break
-        for piece in range(word(jobs, job), word(jobs, job + 1)):
+        {turn}for piece in range(word(jobs, job), word(jobs, job + 1)):
 '''
 WORDS = {
     "coarse": 8,
@@ -108,18 +108,19 @@ def emit(
     if len(plan.slots) + len(plan.coarse) + len(plan.passes[place].reductions) > MAXIMUM_SLOTS:
         message = f"a kernel takes {MAXIMUM_SLOTS} arrays, this chain has {len(plan.slots)}; use backend='reference'"
         raise BackendError(message)
-    return _Text(plan, plan.passes[place], dtype, dtypes, guard=guard).whole()
+    return _Text(plan, place, dtype, dtypes, guard=guard).whole()
 
 
 class _Text:
     """A kernel's text in the making."""
 
-    def __init__(self, plan: Plan, one: Pass, dtype: str, dtypes: Mapping[str, str], *, guard: bool) -> None:
+    def __init__(self, plan: Plan, place: int, dtype: str, dtypes: Mapping[str, str], *, guard: bool) -> None:
         self._plan = plan
-        self._pass = one
+        self._pass = one = plan.passes[place]
         self._dtype = dtype
         self._dtypes = {slot: dtypes.get(slot, dtype) for slot in plan.slots}
         self._looks = guard and one is plan.passes[0]
+        self._turns = place % len(plan.passes) % 2 == 1
         self._leaves = self._looks and len(plan.passes) == 1
         self._precision = "float64" if dtype == "float64" else "float32"
         self._kind = MATRIX if plan.is_by_row else FLAT
@@ -145,7 +146,9 @@ class _Text:
         title = [f"{slot} <- {value!r}" for slot, value in self._pass.stores]
         title += [f"{reduction.name} <- {reduction.value!r}" for reduction in self._pass.reductions]
         imports = ",\n    ".join(sorted(found))
-        return _HEAD.format(title="; ".join(title), precision=self._precision, imports=imports) + text
+        # What a pass read last is in the cache when the next one begins, so every other pass goes backwards.
+        turn = "job = job_count - 1 - job\n        " if self._turns else ""
+        return _HEAD.format(title="; ".join(title), precision=self._precision, imports=imports, turn=turn) + text
 
     def _before_piece(self) -> list[str]:
         """Addresses, constants, the coarse values of the piece's tensor or matrix, and sums to begin with."""
