@@ -6,6 +6,7 @@ from thalweg.chain.clip import clip, clip_value
 from thalweg.chain.decay import decay, decoupled_decay
 from thalweg.chain.rounding import kahan
 from thalweg.chain.route import Route, route
+from thalweg.chain.sparsity import l1, soft_threshold
 from thalweg.chain.variants import cautious, mars
 from thalweg.chain.whole import MatrixMethod, Whole, full_matrix_adagrad, muon, psgd_kron, shampoo, soap
 from thalweg.formula import Rule
@@ -15,7 +16,21 @@ def stages() -> dict[str, Rule]:
     """Every stage that is no rule of the catalogue, by its name: what stands before or behind one."""
     return {
         rule.name: rule
-        for rule in (clip, clip_value, mars, decay, cautious, decoupled_decay, ema, polyak, swa, lookahead, kahan)
+        for rule in (
+            clip,
+            clip_value,
+            mars,
+            decay,
+            l1,
+            cautious,
+            decoupled_decay,
+            soft_threshold,
+            ema,
+            polyak,
+            swa,
+            lookahead,
+            kahan,
+        )
     }
 
 
@@ -36,6 +51,7 @@ __all__ = [
     "ema",
     "full_matrix_adagrad",
     "kahan",
+    "l1",
     "lookahead",
     "mars",
     "muon",
@@ -44,6 +60,7 @@ __all__ = [
     "route",
     "shampoo",
     "soap",
+    "soft_threshold",
     "stages",
     "step",
     "swa",
