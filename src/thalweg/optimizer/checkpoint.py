@@ -45,7 +45,8 @@ def check_fits(state_dict: Mapping[str, Any], groups: Sequence[dict[str, Any]], 
             )
             raise CheckpointError(message)
         _check_settings(saved, group)
-        settings = {**group, **{name: value for name, value in saved.items() if name not in ("params", "chain")}}
+        kept = ("params", "chain", "state_dtype")
+        settings = {**group, **{name: value for name, value in saved.items() if name not in kept}}
         reading = Reading(settings, dialect)
         for key, parameter in zip(saved["params"], group["params"], strict=True):
             if key in state_dict["state"]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from thalweg.optimizer.optimizer import Optimizer
 
 Settings: TypeAlias = Literal["saved", "own"]
-IDENTITY = ("params", "param_names", "roles", "chain", "name")
+IDENTITY = ("params", "param_names", "roles", "chain", "name", "state_dtype")
 """A group's entries that say what it consists of, and not how it steps."""
 
 

@@ -1,4 +1,4 @@
-"""Which launch steps which parameters: one for each formula, dtype and device among those that have a gradient."""
+"""Which launch steps which parameters: one for each formula, device and dtypes among those that have a gradient."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def build_launches(
     nonfinite: NonFinite,
     capturable: bool = False,
 ) -> Launches:
-    """A launch for each structure, dtype and device among the members, and for each of its plans.
+    """A launch for each structure, device and dtypes among the members, and for each of its plans.
 
     `states[p]` are the states of `p` by their names in the formula. Raises `BackendError` where the backend cannot
     step a parameter.
@@ -70,7 +70,8 @@ def build_launches(
     stacks: dict[int, tuple[Stack, list[Member]]] = {}
     for member in members:
         parameter = member.parameter
-        key = (member.formula.structure, parameter.dtype, parameter.device)
+        dtypes = tuple(state.dtype for state in states[parameter].values())
+        key = (member.formula.structure, parameter.dtype, dtypes, parameter.device)
         sorted_out.setdefault(key, []).append(member)
         if member.formula.whole is not None:
             stack = matrix_states.of(member)

@@ -29,11 +29,11 @@ def members_of(readings: Sequence[Reading]) -> Iterator[Member]:
             place += 1
 
 
-def first_value(start: Start, member: Member) -> Tensor:
+def first_value(start: Start, member: Member, dtype: torch.dtype) -> Tensor:
     """A state as it is before the first step."""
     if isinstance(start, ParameterSlot):
         return member.parameter.detach().clone()
-    return torch.full_like(member.parameter, first_number(start, member), requires_grad=False)
+    return torch.full_like(member.parameter, first_number(start, member), dtype=dtype, requires_grad=False)
 
 
 def first_number(start: Start, member: Member) -> float:

@@ -12,12 +12,13 @@ from thalweg.formula import Level
 from thalweg.kernels.geometry import shape_of
 from thalweg.optimizer.formulas import formula_of
 from thalweg.optimizer.selection import kinds
+from thalweg.optimizer.state_dtypes import StateDtypes
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from thalweg.chain import Chain
-    from thalweg.formula import Hyperparameter, Schedule, Trace
+    from thalweg.formula import Hyperparameter, Kept, Schedule, Trace
     from thalweg.optimizer.dialect import Dialect
     from thalweg.optimizer.formulas import Formula
 
@@ -46,6 +47,10 @@ class Reading:
         """What the chain does to one of the group's parameters."""
         return self._formulas[id(parameter)]
 
+    def dtype_of(self, kept: Kept, parameter: torch.Tensor) -> torch.dtype:
+        """In which dtype a parameter's state is kept that has a value for each element."""
+        return self._dtypes.of(kept, parameter.dtype)
+
     def states_of(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
         """A parameter's states by their names in the formula, on the meta device: of their shapes and dtypes.
 
@@ -56,7 +61,7 @@ class Reading:
         states = {
             kept.name: torch.empty(
                 shape_of(kept.level, shape),
-                dtype=parameter.dtype if kept.level is Level.ELEMENT else wide,
+                dtype=self.dtype_of(kept, parameter) if kept.level is Level.ELEMENT else wide,
                 device="meta",
             )
             for kept in formula.trace.states
@@ -111,7 +116,8 @@ class Reading:
         chain = self._dialect.read(group)
         maximize = bool(group.get("maximize", False))
         own = [formula_of(chain, kind, maximize=maximize) for kind in kinds(group, chain)]
-        self.structure = tuple(formula.structure for formula in own)
+        self._dtypes = StateDtypes.read(group.get("state_dtype"))
+        self.structure = (str(self._dtypes), *(formula.structure for formula in own))
         self._formulas = dict(zip(map(id, group["params"]), own, strict=True))
         traces = [formula.trace for formula in {formula.structure: formula for formula in own}.values()]
         numbers = chain.numbers(*traces)

@@ -228,8 +228,9 @@ class Stepper:
             if kept.level is not Level.ELEMENT:
                 entries[name] = self._coarse.take(member, kept, value, first_number(kept.start, member))
             else:
-                begun = first_value(kept.start, member) if value is None else value
-                entries[name] = states[kept.name] = laid_out(begun, parameter, by_row=by_row)
+                dtype = member.reading.dtype_of(kept, parameter)
+                begun = first_value(kept.start, member, dtype) if value is None else value
+                entries[name] = states[kept.name] = laid_out(begun, parameter, dtype=dtype, by_row=by_row)
         return states
 
     def _take_matrix_states(self, members: Sequence[Member]) -> None:

@@ -204,10 +204,7 @@ class _Text:
         operations = {**NUMBA.operations, "stored": f"stored_{self._dtype}({{0}})"}
         lines, results = print_graph(self._pass.values, replace(NUMBA, operations=operations), inputs)
         places = {slot: place for place, slot in enumerate(self._plan.slots)}
-        body = [
-            f"{self._variables[slot]} = load_{self._dtypes[slot]}(at_{self._variables[slot]}, j, {places[slot]})"
-            for slot in self._loads()
-        ]
+        body = [f"{self._variables[slot]} = {self._load(slot, places[slot])}" for slot in self._loads()]
         body += [
             f"{c.name} = load_{self._precision}(at_{c.name}, column, {self._aliases[c.name]})"
             for c in self._asked_at(Level.COLUMN)
@@ -223,6 +220,11 @@ class _Text:
             nothing = f"number({_NOTHING[reduction.value.operation]})"
             body.append(self._gather(reduction, f"({result} if good else {nothing})" if self._leaves else result))
         return [*body, "bad += 0 if good else 1"] if self._looks else body
+
+    def _load(self, slot: str, place: int) -> str:
+        value = f"load_{self._dtypes[slot]}(at_{self._variables[slot]}, j, {place})"
+        narrow = self._precision == "float64" != self._dtypes[slot]
+        return f"number({value})" if narrow else value
 
     def _gather(self, reduction: Reduction, value: str) -> str:
         name, operation = reduction.name, reduction.value.operation
