@@ -4,7 +4,7 @@ from thalweg.chain.averages import ema, lookahead, polyak, swa
 from thalweg.chain.chain import LEARNING_RATE, Chain, Kind, Step, chain, step
 from thalweg.chain.clip import clip, clip_value
 from thalweg.chain.decay import decay, decoupled_decay
-from thalweg.chain.rounding import kahan
+from thalweg.chain.rounding import kahan, stochastic_rounding
 from thalweg.chain.route import Route, route
 from thalweg.chain.sparsity import l1, soft_threshold
 from thalweg.chain.variants import cautious, mars
@@ -30,6 +30,7 @@ def stages() -> dict[str, Rule]:
             swa,
             lookahead,
             kahan,
+            stochastic_rounding,
         )
     }
 
@@ -63,5 +64,6 @@ __all__ = [
     "soft_threshold",
     "stages",
     "step",
+    "stochastic_rounding",
     "swa",
 ]

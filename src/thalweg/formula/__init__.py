@@ -1,6 +1,7 @@
 """The language that an update rule is written in."""
 
 from thalweg.formula.cut import AnyStage, Cut, WholeStage
+from thalweg.formula.noise import dithered, uniform
 from thalweg.formula.reductions import largest, mean, norm, rms, total
 from thalweg.formula.rule import Hyperparameter, Rule, Schedule, Stage, Value, rule
 from thalweg.formula.scalar import Level, Scalar, equal, exp, floor, log, maximum, minimum, sign, sqrt, stored, where
@@ -27,6 +28,7 @@ from thalweg.formula.slots import (
     Step,
     TensorZeros,
     Update,
+    Whole,
     Zeros,
 )
 from thalweg.formula.trace import trace
@@ -66,8 +68,10 @@ __all__ = [
     "Trace",
     "Update",
     "Value",
+    "Whole",
     "WholeStage",
     "Zeros",
+    "dithered",
     "equal",
     "exp",
     "floor",
@@ -84,5 +88,6 @@ __all__ = [
     "stored",
     "total",
     "trace",
+    "uniform",
     "where",
 ]

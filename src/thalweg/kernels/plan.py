@@ -60,11 +60,21 @@ class Coarse:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """A random number for each element."""
+
+    name: str
+    """What it is called in the passes: `u0`, `u1`, …"""
+    words: tuple[Scalar, ...]
+    """The constants that it is drawn by: the lower and the higher word of the seed, those of the step."""
+
+
+@dataclass(frozen=True)
 class Pass:
     """One look at every array of a parameter: load, compute, gather, store."""
 
     stores: tuple[tuple[str, Scalar], ...] = ()
-    """What is written to which array. Inputs at the level of an element are arrays, others constants or coarse."""
+    """What is written to which array. An element's inputs are arrays or noise, others are constants or coarse."""
     reductions: tuple[Reduction, ...] = ()
 
     @property
@@ -94,6 +104,8 @@ class Plan:
     """What the passes ask for, in order, and may be computed after so many of them."""
     updates: tuple[Coarse, ...] = ()
     """The new values of coarse states, after the last pass."""
+    noise: tuple[Noise, ...] = ()
+    """What the passes draw, in order."""
 
     @cached_property
     def compute_constants(self) -> Callable[..., tuple[float, ...]]:
@@ -171,6 +183,7 @@ def plan(traced: Trace) -> Plan:
         states=traced.states,
         coarse=tuple(planner.coarse),
         updates=tuple(Coarse(name, value, last + 1) for name, value in afters),
+        noise=tuple(planner.noise),
     )
 
 
@@ -191,6 +204,7 @@ class _Planner:
     def __init__(self) -> None:
         self.constants: list[Scalar] = []
         self.coarse: list[Coarse] = []
+        self.noise: list[Noise] = []
         self.reductions: dict[str, tuple[Reduction, int]] = {}
         """By name, with the pass in which it can be gathered first."""
         self._depths: dict[int, int] = {}
@@ -227,6 +241,8 @@ class _Planner:
             return node
         if node.level is Level.STEP:
             return self._constant(node)
+        if node.operation == "uniform":
+            return self._drawn(node)
         if node.level is Level.ELEMENT:
             return None
         if id(node) not in self._named:
@@ -242,6 +258,13 @@ class _Planner:
         if node.level is Level.STEP:
             return node if node.operation == "constant" else self._constant(node)
         return self._reduction(node) if node.operation in REDUCTIONS else None
+
+    def _drawn(self, node: Scalar) -> Scalar:
+        if id(node) not in self._named:
+            words = tuple(map(self.in_kernel, node.operands))
+            self.noise.append(Noise(f"u{len(self.noise)}", words))
+            self._named[id(node)] = symbol(self.noise[-1].name, Level.ELEMENT)
+        return self._named[id(node)]
 
     def _constant(self, node: Scalar) -> Scalar:
         if id(node) not in self._named:

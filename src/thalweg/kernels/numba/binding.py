@@ -15,7 +15,7 @@ import torch
 from thalweg.kernels.geometry import as_stack
 from thalweg.kernels.layout import fits, wanted_strides
 from thalweg.kernels.numba.compile import compile_kernel
-from thalweg.kernels.numba.emit import emit
+from thalweg.kernels.numba.emit import emit, table_columns
 from thalweg.kernels.numba.gathering import Gathering
 from thalweg.kernels.numba.launch import Block
 from thalweg.kernels.numba.pieces import bands, stretches
@@ -42,11 +42,18 @@ class NumbaBinding:
     """One plan, the parameters that it steps, their states, and a row of constants for each.
 
     `states[i]` holds the tensors of `plan.slots` for `parameters[i]`, of its shape and laid out as
-    `thalweg.kernels.layout` wants them; each has one dtype for all parameters.
+    `thalweg.kernels.layout` wants them; each has one dtype for all parameters. By its key, of `keys`, a parameter draws
+    the random numbers of a plan that has some.
     """
 
     def __init__(
-        self, plan: Plan, parameters: Sequence[Tensor], states: Sequence[dict[str, Tensor]], *, guard: bool
+        self,
+        plan: Plan,
+        parameters: Sequence[Tensor],
+        states: Sequence[dict[str, Tensor]],
+        *,
+        guard: bool,
+        keys: Sequence[int] = (),
     ) -> None:
         self._parameters = list(parameters)
         self._states = list(states)
@@ -61,7 +68,9 @@ class NumbaBinding:
         sizes = [parameter.numel() for parameter in parameters]
         shapes = [parameter.shape for parameter in parameters]
         pieces = bands(list(map(as_stack, shapes)), few=plan.sums_columns) if plan.is_by_row else stretches(sizes)
-        self._block = Block(len(parameters), len(plan.slots), len(plan.constants), precision, pieces)
+        self._block = Block(len(parameters), table_columns(plan), len(plan.constants), precision, pieces)
+        if keys:
+            self._block.addresses[:, -1] = keys
         self._gathering = Gathering(plan, shapes, pieces, precision) if plan.levels else None
         if self._gathering is not None:
             self._block.set_words(self._gathering.words())
