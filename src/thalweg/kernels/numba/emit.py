@@ -168,9 +168,7 @@ class _Text:
         noise = f"from thalweg.kernels.numba.noise import {noise}\n" if noise else ""
         # What a pass read last is in the cache when the next one begins, so every other pass goes backwards.
         turn = "job = job_count - 1 - job\n        " if self._turns else ""
-        head = _HEAD.format(
-            title="; ".join(title), precision=self._precision, imports=imports, noise=noise, turn=turn
-        )
+        head = _HEAD.format(title="; ".join(title), precision=self._precision, imports=imports, noise=noise, turn=turn)
         return head + text
 
     def _before_piece(self) -> list[str]:
