@@ -8,7 +8,7 @@ import pytest
 
 from thalweg.formula.scalar import REDUCTIONS, Operation
 from thalweg.kernels import host, notation, operations
-from thalweg.kernels.numba.emit import NUMBA
+from thalweg.kernels.numba.language import NUMBA
 from thalweg.kernels.triton import language
 
 WANTED = set(get_args(Operation)) - REDUCTIONS - {"constant", "input"}

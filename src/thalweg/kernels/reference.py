@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from thalweg.formula.scalar import Level, descend
+from thalweg.kernels.eight_bits import MAPS, absmax_of, dequantise, quantise
 from thalweg.kernels.geometry import as_stack, split
 from thalweg.kernels.noise import dithered, uniform
 from thalweg.kernels.operations import OPERATIONS
@@ -36,20 +37,22 @@ def compute(
     arrays: Mapping[str, Tensor],
     constants: Sequence[float | Tensor],
     coarse: Mapping[str, Tensor] | None = None,
+    *,
     key: int = 0,
+    by_row: bool = False,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """One pass over one parameter: the new value of every array that it writes, and what it gathers.
 
     `arrays` are the slots' tensors, all of one shape; half-precision ones are computed in float32. `coarse`
-    are the coarse values that the pass uses, of shapes that broadcast to the parameter's; by `key` the parameter draws
-    its random numbers. What is gathered comes as a
-    vector of its level, in float64. Differentiable, and nothing is changed in place.
+    are the coarse values that the pass uses, of shapes that broadcast to the parameter's. By `key` the parameter draws
+    its random numbers, `by_row` or as its elements lie. What is gathered comes as a vector of its level, in float64.
+    Differentiable, and nothing is changed in place.
     """
     coarse = coarse or {}
     precision = torch.promote_types(arrays["p"].dtype, torch.float32)
     device = arrays["p"].device
     drawn = {
-        noise.name: _draw(noise, constants, key, arrays["p"], by_row=plan.is_by_row)
+        noise.name: _draw(noise, constants, key, arrays["p"], by_row=by_row)
         for noise in plan.noise
         if noise.name in one.inputs
     }
@@ -106,6 +109,7 @@ class ReferenceBinding:
         self._parameters = list(parameters)
         self._states = list(states)
         self._guard = guard
+        self._codes = [slot for slot in plan.slots[2:] if states[0][slot].dtype in MAPS]
         self._constants: list[tuple[float, ...]] = [()]
         self._rows = [0] * len(parameters)
         self._shapes = [(parameter.shape, parameter.dtype) for parameter in parameters]
@@ -165,9 +169,13 @@ class ReferenceBinding:
         first: int | None = None
         self._gathered = []
         for at, parameter in enumerate(self._parameters):
-            arrays = {"p": parameter, "g": typing.cast("Tensor", parameter.grad), **self._states[at]}
+            states = self._states[at]
+            arrays = {"p": parameter, "g": typing.cast("Tensor", parameter.grad), **states}
+            arrays |= {slot: dequantise(states[slot], states[absmax_of(slot)]) for slot in self._codes}
+            constants = self._constants[self._rows[at]]
+            by_row = bool(self._codes) or self._plan.is_by_row
             new, gathered = compute(
-                self._plan, one, arrays, self._constants[self._rows[at]], self._coarse[at], self._keys[at]
+                self._plan, one, arrays, constants, self._coarse[at], key=self._keys[at], by_row=by_row
             )
             self._gathered.append(gathered)
             if looks:
@@ -176,7 +184,12 @@ class ReferenceBinding:
                     first = at
                 new = {slot: torch.where(good, value, arrays[slot]) for slot, value in new.items()}
             for slot, value in new.items():
-                arrays[slot].copy_(value)
+                if slot in self._codes:
+                    codes, absmax = quantise(value, states[slot].dtype)
+                    states[slot].copy_(codes)
+                    states[absmax_of(slot)].copy_(absmax)
+                else:
+                    arrays[slot].copy_(value)
         return first
 
     def gathered(self, place: int = -1) -> dict[str, Tensor]:  # noqa: ARG002  # the last one run

@@ -8,6 +8,7 @@ import torch
 
 from thalweg.errors import CheckpointError
 from thalweg.optimizer.dialect import PLUMBING
+from thalweg.optimizer.eight_bits import as_wanted
 from thalweg.optimizer.reading import Reading
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def check_fits(state_dict: Mapping[str, Any], groups: Sequence[dict[str, Any]], 
         reading = Reading(settings, dialect)
         for key, parameter in zip(saved["params"], group["params"], strict=True):
             if key in state_dict["state"]:
-                shapes = expected_shapes(reading, parameter, dialect)
-                copied[key] = _check_state(state_dict["state"][key], shapes, dialect, key)
+                expected = expected_states(reading, parameter, dialect)
+                copied[key] = _check_state(state_dict["state"][key], expected, dialect, key)
     return {**state_dict, "state": copied}
 
 
@@ -73,22 +74,29 @@ def _check_settings(saved: Mapping[str, Any], group: Mapping[str, Any]) -> None:
         raise CheckpointError(message)
 
 
-def expected_shapes(reading: Reading, parameter: torch.Tensor, dialect: Dialect) -> dict[str, tuple[int, ...]]:
-    """What a parameter's state holds by a group's settings, the step count aside: names in `state_dict`, and shapes."""
-    states = reading.states_of(parameter)
-    return {dialect.state_names.get(name, name): tuple(like.shape) for name, like in states.items()}
+def expected_states(reading: Reading, parameter: torch.Tensor, dialect: Dialect) -> dict[str, torch.Tensor]:
+    """What a parameter's state holds by a group's settings, the step count aside: names in `state_dict`, and likes."""
+    return {dialect.state_names.get(name, name): like for name, like in reading.states_of(parameter).items()}
+
+
+def fits_in_kind(value: torch.Tensor, like: torch.Tensor | None) -> bool:
+    """Whether a saved tensor holds what it must: real numbers, or codes where those are expected."""
+    if like is not None and not like.is_floating_point():
+        return value.layout == torch.strided and value.dtype == like.dtype
+    return value.layout == torch.strided and value.is_floating_point()
 
 
 def _check_state(
-    state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], dialect: Dialect, key: object
+    state: Mapping[str, Any], likes: Mapping[str, torch.Tensor], dialect: Dialect, key: object
 ) -> dict[str, Any]:
     """A copy of a parameter's state; what some settings of the same optimizer keep may be there or not."""
     optional = dialect.optional_states
-    expected = {*shapes, "step"} if dialect.keeps_step else set(shapes)
+    expected = {*likes, "step"} if dialect.keeps_step else set(likes)
     if not isinstance(state, dict):
         message = f"the state of parameter {key} is {state!r}, and no dictionary"
         raise CheckpointError(message)
     filled = {name: value for name, value in state.items() if value is not None}
+    filled = as_wanted(filled, {name: like.dtype for name, like in likes.items()})
     if filled and not (expected - optional <= set(filled) <= expected | optional):
         message = (
             f"the state of parameter {key} holds {', '.join(sorted(filled))}, and this optimizer keeps "
@@ -101,14 +109,14 @@ def _check_state(
                 message = f"the step count of parameter {key} is {value!r}, and no number"
                 raise CheckpointError(message)
             continue
-        if not isinstance(value, torch.Tensor) or value.layout != torch.strided or not value.is_floating_point():
+        if not isinstance(value, torch.Tensor) or not fits_in_kind(value, likes.get(name)):
             kind = f"a {value.layout} tensor of {value.dtype}" if isinstance(value, torch.Tensor) else repr(value)
             message = f"the state `{name}` of parameter {key} is {kind}, and no dense tensor of real numbers"
             raise CheckpointError(message)
-        if name in shapes and value.shape != shapes[name]:
+        if name in likes and value.shape != likes[name].shape:
             message = (
                 f"the state `{name}` of parameter {key} has shape {tuple(value.shape)}, and it must have "
-                f"{shapes[name]}: it is another model's"
+                f"{tuple(likes[name].shape)}: it is another model's"
             )
             raise CheckpointError(message)
     return {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in filled.items()}

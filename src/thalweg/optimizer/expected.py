@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from thalweg.optimizer.checkpoint import expected_shapes
+from thalweg.optimizer.checkpoint import expected_states, fits_in_kind
+from thalweg.optimizer.eight_bits import as_wanted
 from thalweg.optimizer.reading import Reading
 
 if TYPE_CHECKING:
@@ -25,18 +26,23 @@ class Expected:
         self._reading = Reading(dict(settings), dialect)
         self._dialect = dialect
 
+    def in_kind(self, state: Mapping[str, Any], parameter: torch.Tensor) -> dict[str, Any]:
+        """The state, with those entries in 8 bits that the parameter keeps so."""
+        likes = expected_states(self._reading, parameter, self._dialect)
+        return as_wanted(state, {name: like.dtype for name, like in likes.items()})
+
     def misfit(self, state: Mapping[str, Any], parameter: torch.Tensor) -> str | None:
         """Why this cannot be the parameter's state; None if it can. A parameter never stepped has none."""
         if not state:
             return None
-        shapes = expected_shapes(self._reading, parameter, self._dialect)
-        expected = {*shapes, "step"} if self._dialect.keeps_step else set(shapes)
+        likes = expected_states(self._reading, parameter, self._dialect)
+        expected = {*likes, "step"} if self._dialect.keeps_step else set(likes)
         optional = self._dialect.optional_states
         if not expected - optional <= set(state) <= expected | optional:
             own = ", ".join(sorted(expected)) or "none"
             return f"its state holds {', '.join(sorted(state))}, and this optimizer keeps {own}: it is another rule's"
         for name, value in state.items():
-            why = _wrong_count(value) if name == "step" else _wrong_state(value, shapes.get(name))
+            why = _wrong_count(value) if name == "step" else _wrong_state(value, likes.get(name))
             if why is not None:
                 return f"its state `{name}` {why}"
         return None
@@ -48,11 +54,11 @@ def _wrong_count(value: object) -> str | None:
     return f"is {value!r}, and no number"
 
 
-def _wrong_state(value: object, shape: tuple[int, ...] | None) -> str | None:
+def _wrong_state(value: object, like: torch.Tensor | None) -> str | None:
     if not isinstance(value, torch.Tensor):
         return f"is {value!r}, and no tensor"
-    if value.layout != torch.strided or not value.is_floating_point():
+    if not fits_in_kind(value, like):
         return f"is a {value.layout} tensor of {value.dtype}, and no dense tensor of real numbers"
-    if shape is not None and tuple(value.shape) != shape:
-        return f"has shape {tuple(value.shape)}, and the parameter's must have {shape}"
+    if like is not None and value.shape != like.shape:
+        return f"has shape {tuple(value.shape)}, and the parameter's must have {tuple(like.shape)}"
     return None

@@ -10,6 +10,7 @@ import torch
 
 from thalweg.errors import BackendError, ParameterError
 from thalweg.kernels import CHECK
+from thalweg.kernels.eight_bits import absmax_of
 from thalweg.optimizer.capturable import CapturableLaunch
 from thalweg.optimizer.launch import Launch
 from thalweg.optimizer.matrix_launch import MatrixLaunch
@@ -111,9 +112,14 @@ def _launch(
     capturable: bool,
 ) -> Launch:
     parameters = [member.parameter for member in members]
-    bind = _binder(backend, parameters[0], plan)
+    if plan.noise and backend == "triton":
+        message = "the triton backend draws no random numbers yet, which this chain needs; use backend='reference'"
+        raise BackendError(message)
+    has_codes = any(absmax_of(slot) in arrays[0] for slot in plan.slots)
+    bind = _binder(backend, parameters[0], without_triton=plan.is_by_row or bool(plan.noise) or has_codes)
     keys = {"keys": [member.place for member in members]} if plan.noise else {}
-    own = [{slot: some[slot] for slot in plan.slots[2:]} for some in arrays]
+    wanted = [name for slot in plan.slots[2:] for name in (slot, absmax_of(slot)) if name in arrays[0]]
+    own = [{name: some[name] for name in wanted} for some in arrays]
     gathers = len(plan.passes) > 1  # its first pass can look, before anything is moved
     guard = looks == "as it moves" or (looks == "first" and gathers)
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None
@@ -123,17 +129,14 @@ def _launch(
     return Launch(plan, members, bind(plan, parameters, own, guard=guard, **keys), check, coarse_states)
 
 
-def _binder(backend: Backend, parameter: Tensor, plan: Plan) -> Any:  # noqa: ANN401  # a class of bindings
+def _binder(backend: Backend, parameter: Tensor, *, without_triton: bool = False) -> Any:  # noqa: ANN401  # a class of bindings
     if parameter.device.type == "meta":
         message = "a parameter is on the meta device and has no values to step; load the model first"
         raise ParameterError(message)
     on_cpu = parameter.device.type == "cpu" and parameter.layout == torch.strided
     on_gpu = parameter.device.type == "cuda" and parameter.layout == torch.strided
-    if plan.noise and backend == "triton":
-        message = "the triton backend draws no random numbers yet, which this chain needs; use backend='reference'"
-        raise BackendError(message)
     has_triton = importlib.util.find_spec("triton") is not None
-    if backend == "triton" or (backend == "auto" and on_gpu and has_triton and not (plan.is_by_row or plan.noise)):
+    if backend == "triton" or (backend == "auto" and on_gpu and has_triton and not without_triton):
         from thalweg.kernels.triton.binding import TritonBinding  # noqa: PLC0415  # only where it is used
 
         return TritonBinding

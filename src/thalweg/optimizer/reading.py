@@ -9,6 +9,8 @@ import torch
 from thalweg.chain import LEARNING_RATE
 from thalweg.errors import ChainError
 from thalweg.formula import Level
+from thalweg.formula.bounds import never_negative
+from thalweg.kernels.eight_bits import MAPS, SIGNED, UNSIGNED, absmax_of, blocks_of
 from thalweg.kernels.geometry import shape_of
 from thalweg.optimizer.formulas import formula_of
 from thalweg.optimizer.selection import kinds
@@ -49,7 +51,13 @@ class Reading:
 
     def dtype_of(self, kept: Kept, parameter: torch.Tensor) -> torch.dtype:
         """In which dtype a parameter's state is kept that has a value for each element."""
-        return self._dtypes.of(kept, parameter.dtype)
+        without_sign = self._without_sign.get(self.formula_of(parameter).structure, ())
+        return self._dtypes.of(kept, parameter.dtype, codes=UNSIGNED if kept.name in without_sign else SIGNED)
+
+    def keeps_codes(self, parameter: torch.Tensor) -> bool:
+        """Whether a parameter has a state in 8 bits, so that all that belongs to it lies row by row."""
+        states = self.formula_of(parameter).trace.states if self._dtypes.has_codes else ()
+        return any(k.level is Level.ELEMENT and self.dtype_of(k, parameter) in MAPS for k in states)
 
     def states_of(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
         """A parameter's states by their names in the formula, on the meta device: of their shapes and dtypes.
@@ -67,6 +75,8 @@ class Reading:
             for kept in formula.trace.states
             if kept.level is not Level.MODEL
         }
+        for name in [name for name, like in states.items() if like.dtype in MAPS]:
+            states[absmax_of(name)] = torch.empty(blocks_of(shape), dtype=torch.float32, device="meta")
         if formula.whole is None:
             return states
         begun = formula.whole.begin(torch.empty((1, *shape), dtype=parameter.dtype, device="meta"), self.numbers)
@@ -130,6 +140,8 @@ class Reading:
         done = group.get("steps", 0)
         self.numbers |= {name: float(v(done) if callable(v) else v) for name, v in numbers.items()}
         self._hyperparameters = {n: h for traced in traces for n, h in _hyperparameters(chain, traced).items()}
+        ranges = {name: hyper.range for name, hyper in self._hyperparameters.items()}
+        self._without_sign = {f.structure: never_negative(f.trace, ranges) for f in own if self._dtypes.has_codes}
         of_model = {kept for traced in traces for kept in traced.states if kept.level is Level.MODEL}
         for kept in of_model:
             group.setdefault(kept.name, self.numbers[kept.start] if isinstance(kept.start, str) else kept.start)

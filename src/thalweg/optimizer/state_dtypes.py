@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 
 from thalweg.errors import HyperparameterError, UnknownNameError, did_you_mean
 from thalweg.formula import Level
 from thalweg.formula.slots import ParameterSlot
+from thalweg.kernels import plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from thalweg.chain import Chain
     from thalweg.formula import Kept, Trace
 
-StateDtype: TypeAlias = torch.dtype
+StateDtype: TypeAlias = "torch.dtype | Literal['8bit']"
 """What a state can be kept in."""
 Asked: TypeAlias = "StateDtype | Mapping[str, StateDtype] | None"
 """One for all, or one for each by its name in the chain."""
 
+EIGHT_BITS = "8bit"
 _DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -58,15 +60,20 @@ class StateDtypes:
         """As it stands in a group."""
         return self.each or dict(self.named)
 
-    def of(self, kept: Kept, own: torch.dtype) -> torch.dtype:
-        """The dtype of a state that has a value for each element of a parameter of dtype `own`."""
-        if kept.name in self.named:
-            return _DTYPES[self.named[kept.name]]
-        if self.each is None:
+    @property
+    def has_codes(self) -> bool:
+        """Whether it asks for 8 bits."""
+        return EIGHT_BITS in (self.each, *self.named.values())
+
+    def of(self, kept: Kept, own: torch.dtype, *, codes: torch.dtype) -> torch.dtype:
+        """The dtype of a state that has a value for each element of a parameter of dtype `own`; in 8 bits, `codes`."""
+        text = self.named.get(kept.name, self.each)
+        if text is None:
             return own
-        asked = _DTYPES[self.each]
-        narrower = torch.promote_types(asked, own) != asked
-        return own if narrower and isinstance(kept.start, ParameterSlot) else asked
+        if kept.name not in self.named and isinstance(kept.start, ParameterSlot):
+            wider = text != EIGHT_BITS and torch.promote_types(_DTYPES[text], own) == _DTYPES[text]
+            return _DTYPES[text] if wider else own
+        return codes if text == EIGHT_BITS else _DTYPES[text]
 
     def check(self, chain: Chain, traces: Sequence[Trace], parameters: Sequence[Any]) -> None:
         """Refuse names that the chain has no such state for, and float64 beside parameters that are computed in less.
@@ -81,6 +88,12 @@ class StateDtypes:
                 raise UnknownNameError(_unknown(name, [chain], traces))
             one = f"has one number a {known[name].level.value}" if name in known else "is a matrix method's"
             message = f"`state_dtype` names `{name}`, which in {chain!r} {one} and stays as it is; leave it out"
+            raise HyperparameterError(message)
+        if self.has_codes and any(plan(part).is_by_row for traced in traces for part in traced.parts):
+            message = (
+                f"`state_dtype` is '8bit', and {chain!r} sums over rows or columns, where blocks have no place; take "
+                "torch.bfloat16"
+            )
             raise HyperparameterError(message)
         wide = "float64" in (self.each, *self.named.values())
         for entry in parameters:
@@ -120,8 +133,8 @@ def _unknown(name: str, chains: Sequence[Chain], traces: Sequence[Trace]) -> str
 
 def _text(value: Any, what: str) -> str:  # noqa: ANN401  # user code may pass anything
     text = str(value).removeprefix("torch.") if isinstance(value, torch.dtype | str) else ""
-    if text not in _DTYPES:
-        known = ", ".join(str(dtype) for dtype in _DTYPES.values())
+    if text not in (*_DTYPES, EIGHT_BITS):
+        known = ", ".join([*(str(dtype) for dtype in _DTYPES.values()), repr(EIGHT_BITS)])
         message = f"{what} is {value!r}; choose one of {known}"
         raise HyperparameterError(message)
     return text

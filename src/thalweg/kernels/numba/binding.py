@@ -14,8 +14,9 @@ import torch
 
 from thalweg.kernels.geometry import as_stack
 from thalweg.kernels.layout import fits, wanted_strides
+from thalweg.kernels.numba.blocks import CODES, table_columns
 from thalweg.kernels.numba.compile import compile_kernel
-from thalweg.kernels.numba.emit import emit, table_columns
+from thalweg.kernels.numba.emit import emit
 from thalweg.kernels.numba.gathering import Gathering
 from thalweg.kernels.numba.launch import Block
 from thalweg.kernels.numba.pieces import bands, stretches
@@ -68,17 +69,21 @@ class NumbaBinding:
         sizes = [parameter.numel() for parameter in parameters]
         shapes = [parameter.shape for parameter in parameters]
         pieces = bands(list(map(as_stack, shapes)), few=plan.sums_columns) if plan.is_by_row else stretches(sizes)
-        self._block = Block(len(parameters), table_columns(plan), len(plan.constants), precision, pieces)
-        if keys:
-            self._block.addresses[:, -1] = keys
+        columns = table_columns(plan, dtypes)
+        self._block = Block(len(parameters), len(columns), len(plan.constants), precision, pieces)
+        if "#key" in columns:
+            self._block.addresses[:, columns.index("#key")] = keys
         self._gathering = Gathering(plan, shapes, pieces, precision) if plan.levels else None
         if self._gathering is not None:
             self._block.set_words(self._gathering.words())
         for place, state in enumerate(states):
-            for column, slot in enumerate(plan.slots[2:], start=2):
+            for column, slot in enumerate(columns[2:], start=2):
+                if slot == "#key":
+                    continue
                 self._block.addresses[place, column] = state[slot].data_ptr()
         self._bound = [(p.shape, p.dtype, p.stride()) for p in parameters]
-        self._strides = [wanted_strides(parameter, by_row=plan.is_by_row) for parameter in parameters]
+        by_row = plan.is_by_row or any(one in CODES for one in dtypes.values())
+        self._strides = [wanted_strides(parameter, by_row=by_row) for parameter in parameters]
         self._copies = {
             place: torch.empty_strided(p.shape, self._strides[place], dtype=dtype)
             for place, p in enumerate(parameters)

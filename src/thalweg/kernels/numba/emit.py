@@ -14,48 +14,20 @@ from typing import TYPE_CHECKING
 
 from thalweg.errors import BackendError
 from thalweg.formula.scalar import Level
-from thalweg.kernels.noise import BLOCK, LANES
+from thalweg.kernels.numba.blocks import BLOCK, CODES, HEADER, NAMES, Blocks, table_columns
+from thalweg.kernels.numba.language import DITHERED, NUMBA
 from thalweg.kernels.numba.pieces import FLAT, MATRIX, PER_PIECE
-from thalweg.kernels.walk import Printer, print_graph, print_number
+from thalweg.kernels.walk import print_graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from thalweg.kernels.plan import Coarse, Noise, Plan, Reduction
+    from thalweg.kernels.plan import Coarse, Plan, Reduction
 
 MAXIMUM_SLOTS = 32
 """How many arrays a kernel can tell apart."""
 STORAGE = ("float32", "float64", "bfloat16", "float16")
 """The dtypes that a kernel can read and write, by torch's names."""
-
-DITHERED = ("bfloat16", "float16")
-"""Those that a number is rounded to up or down; in the others it is as it was computed."""
-
-NUMBA = Printer(
-    number=lambda value: f"number({print_number(value)})",
-    operations={
-        "add": "{0} + {1}",
-        "subtract": "{0} - {1}",
-        "multiply": "{0} * {1}",
-        "divide": "{0} / {1}",
-        "power": "{0} ** {1}",
-        "negative": "-{0}",
-        "absolute": "abs({0})",
-        "sqrt": "math.sqrt({0})",
-        "exp": "math.exp({0})",
-        "log": "math.log({0})",
-        "floor": "number(math.floor({0}))",
-        "sign": "number(1.0) if {0} > 0 else (number(-1.0) if {0} < 0 else number(0.0))",
-        "maximum": "{0} if {0} > {1} or {0} != {0} else {1}",
-        "minimum": "{0} if {0} < {1} or {0} != {0} else {1}",
-        "less": "{0} < {1}",
-        "less_equal": "{0} <= {1}",
-        "equal": "{0} == {1}",
-        "both": "{0} & {1}",
-        "either": "{0} | {1}",
-        "where": "{1} if {0} else {2}",
-    },
-)
 
 _HEAD = '''\
 """{title}"""
@@ -67,7 +39,7 @@ from numpy import {precision} as number
 from thalweg.kernels.numba.intrinsics import (
     {imports},
 )
-{noise}
+{further}
 
 def kernel(block):
     table = word(block, 0)
@@ -107,18 +79,18 @@ def emit(
     step of a single pass leaves such elements as they were. Raises `BackendError` for a dtype that no kernel takes.
     """
     for one in (dtype, *dtypes.values()):
-        if one not in STORAGE:
+        if one not in (*STORAGE, *CODES):
             message = f"the numba backend takes {', '.join(STORAGE)}, and not {one}; use backend='reference'"
             raise BackendError(message)
-    if len(plan.slots) + len(plan.coarse) + len(plan.passes[place].reductions) + len(plan.noise) > MAXIMUM_SLOTS:
+    in_codes = [slot for slot, one in dtypes.items() if one in CODES]
+    if in_codes and plan.is_by_row:
+        message = "a chain that sums over rows or columns keeps no states in 8 bits; choose torch.bfloat16 for them"
+        raise BackendError(message)
+    arrays = len(plan.slots) + len(plan.coarse) + len(plan.noise) + 2 * len(in_codes)
+    if arrays + len(plan.passes[place].reductions) > MAXIMUM_SLOTS:
         message = f"a kernel takes {MAXIMUM_SLOTS} arrays, this chain has {len(plan.slots)}; use backend='reference'"
         raise BackendError(message)
     return _Text(plan, place, dtype, dtypes, guard=guard).whole()
-
-
-def table_columns(plan: Plan) -> int:
-    """How many words the table of addresses has for a tensor: its slots, and its key where random numbers are drawn."""
-    return len(plan.slots) + bool(plan.noise)
 
 
 class _Text:
@@ -135,14 +107,12 @@ class _Text:
         self._precision = "float64" if dtype == "float64" else "float32"
         self._kind = MATRIX if plan.is_by_row else FLAT
         self._variables = _variables(plan.slots)
-        self._noise = {noise.name: noise for noise in plan.noise if noise.name in one.inputs}
-        self._is_in_blocks = bool(self._noise) and self._kind is FLAT
         self._asked = [c for c in plan.coarse if c.name in one.inputs]
         self._aliases = {c.name: MAXIMUM_SLOTS - 1 - place for place, c in enumerate(plan.coarse)}
         used = len(plan.coarse)
         self._aliases |= {r.name: MAXIMUM_SLOTS - 1 - used - place for place, r in enumerate(one.reductions)}
         used += len(one.reductions)
-        self._aliases |= {name: MAXIMUM_SLOTS - 1 - used - place for place, name in enumerate(self._noise)}
+        self._blocks = Blocks(plan, one, self._dtypes, self._variables, free=MAXIMUM_SLOTS - 1 - used)
 
     def whole(self) -> str:
         """The text."""
@@ -153,10 +123,11 @@ class _Text:
             lines += _indented([*self._before_row(), "for column in range(columns):"])
             lines += _indented(["j = i * columns + column", *self._element()], 2)
             lines += _indented(self._after_row())
-        elif self._is_in_blocks:
+        elif self._blocks.are_there:
+            places = {slot: place for place, slot in enumerate(self._plan.slots)}
             lines += [f"for first in range(start, stop, {BLOCK}):"]
-            lines += _indented([*self._before_block(), f"for j in range(first, min(first + {BLOCK}, stop)):"])
-            lines += _indented(self._element(), 2)
+            lines += _indented([*self._blocks.before_block(), HEADER, *_indented(self._element())])
+            lines += _indented(self._blocks.after_block(places))
         else:
             lines += ["for j in range(start, stop):", *_indented(self._element())]
         text = "\n".join(_indented([*lines, *self._after_piece()], 3)) + "\n"
@@ -164,24 +135,27 @@ class _Text:
         title = [f"{slot} <- {value!r}" for slot, value in self._pass.stores]
         title += [f"{reduction.name} <- {reduction.value!r}" for reduction in self._pass.reductions]
         imports = ",\n    ".join(sorted(found))
-        noise = ", ".join(name for name in _NOISE if re.search(rf"\b{name}\(", text))
-        noise = f"from thalweg.kernels.numba.noise import {noise}\n" if noise else ""
+        further = ""
+        for module, names in NAMES.items():
+            used = ", ".join(name for name in names if re.search(rf"\b{name}\(", text))
+            further += f"from thalweg.kernels.numba.{module} import {used}\n" if used else ""
         # What a pass read last is in the cache when the next one begins, so every other pass goes backwards.
         turn = "job = job_count - 1 - job\n        " if self._turns else ""
-        head = _HEAD.format(title="; ".join(title), precision=self._precision, imports=imports, noise=noise, turn=turn)
+        head = _HEAD.format(
+            title="; ".join(title), precision=self._precision, imports=imports, further=further, turn=turn
+        )
         return head + text
 
     def _before_piece(self) -> list[str]:
         """Addresses, constants, the coarse values of the piece's tensor or matrix, and sums to begin with."""
         slots, constants = self._plan.slots, self._plan.constants
-        columns = table_columns(self._plan)
+        columns = len(table_columns(self._plan, self._dtypes))
         lines = [
             f"at_{self._variables[slot]} = word(table, {columns} * tensor + {place})"
             for place, slot in enumerate(slots)
             if slot in self._loads() or slot in self._stores()
         ]
-        lines += [f"key = word(table, {columns} * tensor + {columns - 1})"] if self._noise else []
-        lines += [f"at_{name} = scratch()" for name in self._noise if self._is_in_blocks]
+        lines += self._blocks.before_piece()
         lines += [
             f"{name} = constant_{self._precision}(constants, {len(constants)} * row + {name[1:]})"
             for name in self._constants()
@@ -212,15 +186,6 @@ class _Text:
             )
         return [*lines, "bad = 0"] if self._looks else lines
 
-    def _before_block(self) -> list[str]:
-        """Random numbers for every element of the block."""
-        lines: list[str] = []
-        for noise in self._noise.values():
-            _, words = print_graph(list(noise.words), NUMBA, {name: name for name in self._constants()})
-            by = f"{', '.join(words)}, key, first // {BLOCK}"
-            lines += [f"for lane in range({LANES}):", f"    draw_uniform({by}, lane, at_{noise.name})"]
-        return lines
-
     def _before_row(self) -> list[str]:
         lines = [
             f"{c.name} = load_{self._precision}(at_{c.name}, i, {self._aliases[c.name]})"
@@ -232,7 +197,7 @@ class _Text:
         """Load, compute, store, gather."""
         named = {f"k{place}": constant.is_condition for place, constant in enumerate(self._plan.constants)}
         named |= {c.name: c.value.is_condition for c in self._plan.coarse}
-        inputs = self._variables | {name: name for name in self._noise}
+        inputs = self._variables | {noise.name: noise.name for noise in self._plan.noise}
         inputs |= {n: f"({n} != 0)" if condition else n for n, condition in named.items()}
         operations = {
             **NUMBA.operations,
@@ -242,7 +207,7 @@ class _Text:
         lines, results = print_graph(self._pass.values, replace(NUMBA, operations=operations), inputs)
         places = {slot: place for place, slot in enumerate(self._plan.slots)}
         body = [f"{self._variables[slot]} = {self._load(slot, places[slot])}" for slot in self._loads()]
-        body += [f"{noise.name} = {self._drawn(noise)}" for noise in self._noise.values()]
+        body += self._blocks.element()
         body += [
             f"{c.name} = load_{self._precision}(at_{c.name}, column, {self._aliases[c.name]})"
             for c in self._asked_at(Level.COLUMN)
@@ -253,20 +218,16 @@ class _Text:
         for slot, result in zip(self._stores(), results, strict=False):
             name = self._variables[slot]
             value = f"{result} if good else {name}" if self._leaves else result
-            body.append(f"store_{self._dtypes[slot]}(at_{name}, j, {value}, {places[slot]})")
+            plain = [f"store_{self._dtypes[slot]}(at_{name}, j, {value}, {places[slot]})"]
+            body += self._blocks.store(slot, value) or plain
         for reduction, result in zip(self._pass.reductions, results[len(self._stores()) :], strict=True):
             nothing = f"number({_NOTHING[reduction.value.operation]})"
             body.append(self._gather(reduction, f"({result} if good else {nothing})" if self._leaves else result))
         return [*body, "bad += 0 if good else 1"] if self._looks else body
 
-    def _drawn(self, noise: Noise) -> str:
-        if self._is_in_blocks:
-            return f"load_float32(at_{noise.name}, j - first, {self._aliases[noise.name]})"
-        _, words = print_graph(list(noise.words), NUMBA, {name: name for name in self._constants()})
-        return f"uniform({', '.join(words)}, key, j)"
-
     def _load(self, slot: str, place: int) -> str:
-        value = f"load_{self._dtypes[slot]}(at_{self._variables[slot]}, j, {place})"
+        plain = f"load_{self._dtypes[slot]}(at_{self._variables[slot]}, j, {place})"
+        value = self._blocks.load(slot, place) or plain
         narrow = self._precision == "float64" != self._dtypes[slot]
         return f"number({value})" if narrow else value
 
@@ -304,7 +265,7 @@ class _Text:
 
     def _constants(self) -> list[str]:
         """Those that the pass computes or draws with."""
-        used = {word.name for noise in self._noise.values() for word in noise.words} | set(self._pass.inputs)
+        used = {*self._blocks.constants, *self._pass.inputs}
         return [f"k{place}" for place in range(len(self._plan.constants)) if f"k{place}" in used]
 
     def _asked_at(self, level: Level) -> list[Coarse]:
@@ -329,8 +290,6 @@ _IMPORTABLE = [
     *(f"{verb}_{dtype}" for verb in ("load", "store", "stored", "constant") for dtype in STORAGE),
     *("gather_total", "gather_largest", "nothing_larger", "largest_value", "larger", "lower_to"),
 ]
-
-_NOISE = ["uniform", "draw_uniform", "scratch", *(f"dithered_{dtype}" for dtype in DITHERED)]
 
 
 def _indented(lines: list[str], levels: int = 1) -> list[str]:
