@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from thalweg.chain import Chain
+    from thalweg.optimizer.state_dtypes import StateDtypes
 
 
-def print_chain(console: Console, typed: Chain) -> None:
+def print_chain(console: Console, typed: Chain, kept: StateDtypes | None = None) -> None:
     """The joined formula, its stages, its settings, state and bytes. Raises `ChainError` if stages do not compose."""
     console.print(Text(f"\n{typed}\n", style="bold"))
-    counted = print_formulas(console, typed)
+    counted = print_formulas(console, typed, kept)
     stages = [f"{stage.rule.name}: {stage.rule.title}" for stage in typed.rules]
     numbers = typed.numbers(*typed.traces())
     settings = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -12,19 +13,22 @@ from thalweg.formula.scalar import Level
 from thalweg.kernels import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from rich.console import Console
 
     from thalweg.chain import Chain
     from thalweg.formula import Trace
     from thalweg.kernels import Plan
+    from thalweg.optimizer.state_dtypes import StateDtypes
 
 MARGIN = 4
 
 
-def print_formulas(console: Console, typed: Chain) -> list[tuple[str, str]]:
+def print_formulas(console: Console, typed: Chain, kept: StateDtypes | None = None) -> list[tuple[str, str]]:
     """A chain's formula, that of matrices and that of vectors apart where they differ; gives its states and bytes.
+
+    The states are `kept` in dtypes of their own, or in float32.
 
     Raises `ChainError` or `FormulaError` if its stages do not compose.
     """
@@ -36,7 +40,8 @@ def print_formulas(console: Console, typed: Chain) -> list[tuple[str, str]]:
             console.print(f"[bold]Elements{kind}[/bold]")
         _print_formula(console, traced)
         planned = plan(traced)
-        facts += [(f"State{kind}", states(planned)), (f"Moves{kind}", moved(planned))]
+        sizes = {} if kept is None else kept.sizes(traced)
+        facts += [(f"State{kind}", states(planned, sizes)), (f"Moves{kind}", moved(planned, sizes))]
     return facts
 
 
@@ -93,23 +98,24 @@ def print_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
     console.print(table)
 
 
-def states(plan: Plan) -> str:
-    """What a step keeps, and how much that is."""
+def states(plan: Plan, sizes: Mapping[str, float] = MappingProxyType({})) -> str:
+    """What a step keeps, and how much that is, with the bytes of an element of those that are not in float32."""
     if not plan.states:
         return "none"
     fine = [kept.name for kept in plan.states if kept.level is Level.ELEMENT]
-    parts = [f"{', '.join(fine)} ({4 * len(fine)} bytes a parameter in float32)"] if fine else []
+    room = f"{sum(sizes.get(name, 4) for name in fine):.4g} bytes a parameter{'' if sizes else ' in float32'}"
+    parts = [f"{', '.join(fine)} ({room})"] if fine else []
     parts += [f"{kept.name} (one number a {kept.level.value})" for kept in plan.states if kept.name not in fine]
     return ", ".join(parts)
 
 
-def moved(plan: Plan) -> str:
+def moved(plan: Plan, sizes: Mapping[str, float] = MappingProxyType({})) -> str:
     """The bytes that a step must move: what each pass over the arrays reads and writes."""
     reads = sum(len(plan.loads_of(one)) for one in plan.passes)
     writes = sum(len(one.stores) for one in plan.passes)
     passes = f", in {len(plan.passes)} passes" if len(plan.passes) > 1 else ""
     return (
-        f"{plan.bytes_per_parameter()} bytes a parameter and step in float32: "
+        f"{plan.moved(sizes):.4g} bytes a parameter and step{', itself in float32' if sizes else ' in float32'}: "
         f"{_count(reads, 'read')}, {_count(writes, 'write')}{passes}"
     )
 

@@ -8,7 +8,7 @@ import torch
 
 from thalweg.errors import CheckpointError
 from thalweg.optimizer.dialect import PLUMBING
-from thalweg.optimizer.eight_bits import as_wanted
+from thalweg.optimizer.element_states import as_wanted
 from thalweg.optimizer.reading import Reading
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from thalweg.errors import ChainError
 from thalweg.formula import Level
 from thalweg.kernels import plan_evaluation
 from thalweg.kernels.reference import compute
-from thalweg.optimizer.eight_bits import as_wanted
+from thalweg.optimizer.element_states import as_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Sequence

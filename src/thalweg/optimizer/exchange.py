@@ -9,7 +9,7 @@ import torch
 
 from thalweg.errors import CheckpointError
 from thalweg.optimizer.dropin.dialect import TorchDialect
-from thalweg.optimizer.eight_bits import as_wanted
+from thalweg.optimizer.element_states import as_wanted
 from thalweg.optimizer.fitting import IDENTITY, SavedGroup, SavedState, rule_of
 from thalweg.optimizer.phrase import Formula
 from thalweg.optimizer.positions import schedules_of

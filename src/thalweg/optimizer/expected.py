@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from thalweg.optimizer.checkpoint import expected_states, fits_in_kind
-from thalweg.optimizer.eight_bits import as_wanted
+from thalweg.optimizer.element_states import as_wanted
 from thalweg.optimizer.reading import Reading
 
 if TYPE_CHECKING:

@@ -116,7 +116,11 @@ def _launch(
         message = "the triton backend draws no random numbers yet, which this chain needs; use backend='reference'"
         raise BackendError(message)
     has_codes = any(absmax_of(slot) in arrays[0] for slot in plan.slots)
-    bind = _binder(backend, parameters[0], without_triton=plan.is_by_row or bool(plan.noise) or has_codes)
+    without_triton = plan.is_by_row or bool(plan.noise) or has_codes
+    if without_triton and capturable:
+        message = "`capturable` is not to be had with random numbers, 8-bit states or sums over rows; leave it out"
+        raise BackendError(message)
+    bind = _binder(backend, parameters[0], without_triton=without_triton)
     keys = {"keys": [member.place for member in members]} if plan.noise else {}
     wanted = [name for slot in plan.slots[2:] for name in (slot, absmax_of(slot)) if name in arrays[0]]
     own = [{name: some[name] for name in wanted} for some in arrays]

@@ -12,6 +12,7 @@ from thalweg.errors import HyperparameterError, UnknownNameError, did_you_mean
 from thalweg.formula import Level
 from thalweg.formula.slots import ParameterSlot
 from thalweg.kernels import plan
+from thalweg.kernels.eight_bits import BLOCK, SIGNED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +112,11 @@ class StateDtypes:
         for name in self.named:
             if name not in _names(traces):
                 raise UnknownNameError(_unknown(name, chains, traces))
+
+    def sizes(self, traced: Trace) -> dict[str, float]:
+        """The bytes of an element of each state beside parameters in float32."""
+        dtypes = {k.name: self.of(k, torch.float32, codes=SIGNED) for k in traced.states if k.level is Level.ELEMENT}
+        return {name: dtype.itemsize + (dtype == SIGNED) * 4 / BLOCK for name, dtype in dtypes.items()}
 
     def within(self, traces: Sequence[Trace]) -> StateDtypes:
         """The same for the states of these graphs only."""

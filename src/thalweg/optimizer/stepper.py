@@ -12,14 +12,12 @@ import torch
 from thalweg.errors import GradientError, NonFiniteGradientError, ParameterError
 from thalweg.formula import Level
 from thalweg.kernels import Moved
-from thalweg.kernels.eight_bits import MAPS, absmax_of
 from thalweg.kernels.geometry import shape_of
-from thalweg.kernels.layout import laid_out
 from thalweg.optimizer.coarse_states import CoarseStates
-from thalweg.optimizer.eight_bits import as_wanted
+from thalweg.optimizer.element_states import take
 from thalweg.optimizer.layout import Backend, NonFinite, build_launches
 from thalweg.optimizer.matrix_states import MatrixStates
-from thalweg.optimizer.members import first_number, first_value, members_of
+from thalweg.optimizer.members import first_number, members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.rounds import Rounds
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from thalweg.formula import Kept
     from thalweg.optimizer.dialect import Dialect
     from thalweg.optimizer.launch import Launch, Member
     from thalweg.optimizer.watched import WatchedState
@@ -231,24 +228,8 @@ class Stepper:
             if kept.level is not Level.ELEMENT:
                 entries[name] = self._coarse.take(member, kept, value, first_number(kept.start, member))
             else:
-                states |= self._state_of_elements(member, kept, name, by_row=by_row)
+                states |= take(entries, member, kept, name, by_row=by_row)
         return states
-
-    def _state_of_elements(self, member: Member, kept: Kept, name: str, *, by_row: bool) -> dict[str, Tensor]:
-        """A state of elements by its name in the formula, as it is or as it starts; in 8 bits with sizes of blocks."""
-        parameter, entries = member.parameter, self._state[member.parameter]
-        dtype = member.reading.dtype_of(kept, parameter)
-        value = entries.get(name)
-        if value is None:
-            value = first_value(kept.start, member, torch.float32 if dtype in MAPS else dtype)
-        found = as_wanted({**entries, name: value}, {name: dtype})
-        by_row = by_row or member.reading.keeps_codes(parameter)
-        entries[name] = laid_out(found[name], parameter, dtype=dtype, by_row=by_row)
-        if dtype not in MAPS:
-            entries.pop(absmax_of(name), None)
-            return {kept.name: entries[name]}
-        entries[absmax_of(name)] = found[absmax_of(name)].to(parameter.device, torch.float32).contiguous()
-        return {kept.name: entries[name], absmax_of(kept.name): entries[absmax_of(name)]}
 
     def _take_matrix_states(self, members: Sequence[Member]) -> None:
         """Room for the states of matrix methods: what is in the parameters' states lies there from now on."""
