@@ -50,9 +50,10 @@ class Optimizer(torch.optim.Optimizer):
     read by the GPU, and `torch.amp.GradScaler` need not wait for it.
 
     `state_dtype` is the dtype that states are kept in, where it is not to be the parameter's: one for all, or one for
-    each by its name in the chain, as `{"m": torch.bfloat16}`; a group may have its own. They are computed in float32
-    (for parameters in float64, in that) and rounded to the nearest. One for all makes states that begin as a copy of
-    the parameter, such as averages, only ever wider.
+    each by its name in the chain, as `{"m": torch.bfloat16, "v": "8bit"}`; a group may have its own. They are computed
+    in float32 (for parameters in float64, in that) and rounded to the nearest. `"8bit"` is in blocks of 256 with a
+    scale each (Dettmers et al. 2022, arXiv:2110.02861). One for all makes states that begin as a copy of the parameter,
+    such as averages, only ever wider. A second moment in bfloat16 rises and does not fall again.
 
     Raises `ParameterError` for parameters that cannot be stepped, `ChainError` or `FormulaError` for a chain that does
     not compose, `HyperparameterError` for a number out of range, `UnknownNameError` for a state that is not there.
