@@ -28,11 +28,11 @@ from thalweg.formula import (
     title="Adafactor",
     source="Shazeer and Stern 2018, arXiv:1804.04235, Algorithms 4 and 5",
     learning_rate=0.01,
-    beta2_decay="-0.8, Shazeer and Stern 2018, section 7.1",
+    beta2_decay="-0.8, Shazeer and Stern 2018, Algorithm 6",
     eps1="1.2e-7, the rounding of float32, torch.optim.Adafactor's for single precision; the paper has 1e-30, added to "
     "the squares",
-    eps2="1e-3, Shazeer and Stern 2018, section 8",
-    d="1, Shazeer and Stern 2018, section 6",
+    eps2="1e-3, Shazeer and Stern 2018, Algorithm 6",
+    d="1, Shazeer and Stern 2018, Algorithm 6",
     weight_decay="0, torch.optim.Adafactor",
     dialect="form='torch': the learning rate is an upper bound of the relative step 1/√t; ε₁ bounds the root of the "
     "second moment and the rows' mean from below. form='paper' adds ε₁ to the squares.",

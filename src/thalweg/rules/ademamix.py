@@ -27,7 +27,7 @@ from thalweg.formula import (
     beta1="0.9, the authors' code; as Adam",
     beta2="0.999, the authors' code; as Adam",
     beta3="0.9999, the authors' code",
-    alpha_slow="2, the authors' code, the paper's α; optax.contrib.ademamix has 6",
+    alpha_slow="2, the authors' code; the paper's α, which finds 4 to 10 to work well; optax.contrib.ademamix has 6",
     eps="1e-8, the authors' code",
     alpha_warmup="none, as the authors' code; the paper's T, over which alpha_slow grows from 0 in a straight line",
     beta3_warmup="none, as the authors' code; the paper's T, over which beta3's half-life grows in a straight line",

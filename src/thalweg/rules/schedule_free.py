@@ -29,12 +29,12 @@ Within = Annotated[float, Range(0, 1, low_included=False)]
 
 @rule(
     title="Schedule-free SGD",
-    source=f"{_SOURCE}, equations 1 to 3",
+    source=f"{_SOURCE}, equations 3 to 5",
     learning_rate=1.0,
     beta="0.9, Defazio et al. 2024, section 4",
     warmup_steps="0, the authors' code",
     power="0, the authors' code: all steps weigh alike but for their rates; its r",
-    rate_power="2, Defazio et al. 2024, Algorithm 1: weights are the greatest rate so far, squared",
+    rate_power="2, Defazio et al. 2024, Algorithm 1: weights are rates squared; in the code, the greatest so far",
     weight_decay="0, the authors' code",
     when="When the length of the training is not known beforehand: no schedule is needed, but a warm-up. Evaluate "
     "inside `with optimizer.evaluating()`: the parameter is the point where the gradient is taken.",
@@ -74,7 +74,7 @@ def schedule_free_sgd(
     eps="1e-8, Defazio et al. 2024, Algorithm 1",
     warmup_steps="0, the authors' code",
     power="0, the authors' code: all steps weigh alike but for their rates; its r",
-    rate_power="2, Defazio et al. 2024, Algorithm 1: weights are the greatest rate so far, squared",
+    rate_power="2, Defazio et al. 2024, Algorithm 1: weights are rates squared; in the code, the greatest so far",
     weight_decay="0, the authors' code",
     when="When the length of the training is not known beforehand: no schedule is needed, but a warm-up. Evaluate "
     "inside `with optimizer.evaluating()`: the parameter is the point where the gradient is taken.",
