@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from thalweg import errors, rules, schedules
 from thalweg.chain import (
     Chain,
+    accumulate,
     cautious,
     chain,
     clip,
@@ -28,6 +29,7 @@ from thalweg.chain import (
     psgd_kron,
     route,
     shampoo,
+    skip_nonfinite,
     soap,
     soft_threshold,
     step,
@@ -178,6 +180,7 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "accumulate",
     "adabelief",
     "adadelta",
     "adafactor",
@@ -255,6 +258,7 @@ __all__ = [
     "shampoo",
     "sign_descent",
     "signum",
+    "skip_nonfinite",
     "soap",
     "soft_threshold",
     "step",

@@ -53,6 +53,13 @@ def test_explain_says_of_every_rule_what_a_user_asks(name: str) -> None:
         assert all(remark in printed for remark in translation.remarks)
 
 
+def test_explain_says_what_a_call_between_two_moves_costs() -> None:
+    printed = " ".join(explained("chain(accumulate(8), adam(), step(lr))").split())
+    assert "In between 12 bytes a parameter and step in float32: 2 reads, 1 write" in printed
+    assert "Moves 36 bytes" in printed
+    assert "gathered ← 0" in printed
+
+
 @pytest.mark.parametrize("name", [*rules.catalogue(), "clip_value", "decay", "step", "cosine", "warmup"])
 def test_what_is_printed_fits_a_terminal_of_80_columns(name: str) -> None:
     for line in explained(name, width=80).splitlines():

@@ -1,6 +1,7 @@
 """The grammar: stages, and how they compose."""
 
 from thalweg.chain.averages import ema, lookahead, polyak, swa
+from thalweg.chain.calls import accumulate, skip_nonfinite
 from thalweg.chain.chain import LEARNING_RATE, Chain, Kind, Step, chain, step
 from thalweg.chain.clip import clip, clip_value
 from thalweg.chain.decay import decay, decoupled_decay
@@ -17,6 +18,8 @@ def stages() -> dict[str, Rule]:
     return {
         rule.name: rule
         for rule in (
+            skip_nonfinite,
+            accumulate,
             clip,
             clip_value,
             mars,
@@ -42,6 +45,7 @@ __all__ = [
     "Route",
     "Step",
     "Whole",
+    "accumulate",
     "cautious",
     "chain",
     "clip",
@@ -59,6 +63,7 @@ __all__ = [
     "psgd_kron",
     "route",
     "shampoo",
+    "skip_nonfinite",
     "soap",
     "soft_threshold",
     "stages",

@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, cast
 
 from thalweg.chain.whole import MatrixMethod, Whole
 from thalweg.errors import ChainError
-from thalweg.formula import Hyperparameter, IsMatrixSlot, Range, Rule, Schedule, Stage, Trace, Value, trace
+from thalweg.formula import (
+    Hyperparameter,
+    IsMatrixSlot,
+    Range,
+    Rule,
+    Schedule,
+    Skips,
+    Stage,
+    Trace,
+    Value,
+    Waits,
+    trace,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Hashable, Iterable, Mapping
+    from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 
 LEARNING_RATE = Hyperparameter("learning_rate", 0.0, Range(0))
 
@@ -65,6 +77,16 @@ class Chain:
         """Whether matrices have another formula than vectors."""
         formulas = [stage.rule for stage in self.rules if isinstance(stage, Stage)]
         return any(isinstance(slot, IsMatrixSlot) for rule in formulas for slot in rule.slots.values())
+
+    @property
+    def waits(self) -> Stage | None:
+        """The stage that adds gradients up over several calls of `step`, if there is one."""
+        return next((s for s in self.stages[:2] if isinstance(s, Stage) and isinstance(s.rule.calls, Waits)), None)
+
+    @property
+    def skips(self) -> Stage | None:
+        """The stage that leaves out calls of `step` whose gradients are not finite, if there is one."""
+        return next((s for s in self.stages[:1] if isinstance(s, Stage) and isinstance(s.rule.calls, Skips)), None)
 
     @property
     def selects(self) -> tuple[str, ...]:
@@ -186,6 +208,8 @@ def chain(*stages: Stage | Whole | Step) -> Chain:
         message = "an empty chain does nothing; write for example `chain(adam(), step(1e-3))`"
         raise ChainError(message)
     checked = [_check_stage(stage, place) for place, stage in enumerate(stages)]
+    for place, stage in enumerate(checked):
+        _check_leader(stage, checked[:place], f"chain stage {place + 1}, {stage!r}")
     order = list(map(_place_in_order, checked))
     for place, (own, following) in enumerate(itertools.pairwise(order)):
         if following < own or following == own == _STEP:
@@ -205,6 +229,23 @@ def _place_in_order(stage: Stage | Whole | Step) -> int:
     if isinstance(stage, Step):
         return _STEP
     return _BEHIND if isinstance(stage, Stage) and stage.rule.follows_step else _BEFORE
+
+
+def _check_leader(stage: Stage | Whole | Step, before: Sequence[Stage | Whole | Step], where: str) -> None:
+    """Refuse a stage that decides about whole calls of `step` where it cannot: it must stand first."""
+    if not isinstance(stage, Stage) or stage.rule.calls is None:
+        return
+    waits = isinstance(stage.rule.calls, Waits)
+    allowed = Skips if waits else ()
+    wrong = next((s for s in before if not (isinstance(s, Stage) and isinstance(s.rule.calls, allowed))), None)
+    if wrong is not None:
+        takes = "adds up gradients as they come in, at every call" if waits else "looks at gradients as they come in"
+        raise ChainError(f"{where}: {takes}, and behind {wrong!r} there are none; put it first, and once")
+    if stage.only or stage.skip:
+        raise ChainError(
+            f"{where}: decides about a whole call of `step`, for all parameters of the chain; leave `only` and `skip` "
+            "out, or route the others to a chain of their own"
+        )
 
 
 def _check_stage(stage: object, place: int) -> Stage | Whole | Step:

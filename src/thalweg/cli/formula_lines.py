@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from thalweg.formula.scalar import Level
-from thalweg.kernels import plan
+from thalweg.kernels import plan, plan_meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,9 @@ def print_formulas(console: Console, typed: Chain) -> list[tuple[str, str]]:
         _print_formula(console, traced)
         planned = plan(traced)
         facts += [(f"State{kind}", states(planned)), (f"Moves{kind}", moved(planned))]
+        adding = plan_meanwhile(traced, beside=planned)
+        if adding is not None:
+            facts.append((f"In between{kind}", moved(adding)))
     return facts
 
 

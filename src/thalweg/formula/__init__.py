@@ -1,5 +1,6 @@
 """The language that an update rule is written in."""
 
+from thalweg.formula.calls import Skips, Waits
 from thalweg.formula.cut import AnyStage, Cut, WholeStage
 from thalweg.formula.reductions import largest, mean, norm, rms, total
 from thalweg.formula.rule import Hyperparameter, Rule, Schedule, Stage, Value, rule
@@ -7,6 +8,7 @@ from thalweg.formula.scalar import Level, Scalar, equal, exp, floor, log, maximu
 from thalweg.formula.slots import (
     AtParameter,
     ColumnZeros,
+    Count,
     Direction,
     Displacement,
     Fraction,
@@ -36,6 +38,7 @@ __all__ = [
     "AnyStage",
     "AtParameter",
     "ColumnZeros",
+    "Count",
     "Cut",
     "Direction",
     "Displacement",
@@ -58,6 +61,7 @@ __all__ = [
     "Rule",
     "Scalar",
     "Schedule",
+    "Skips",
     "Stage",
     "Start",
     "State",
@@ -66,6 +70,7 @@ __all__ = [
     "Trace",
     "Update",
     "Value",
+    "Waits",
     "WholeStage",
     "Zeros",
     "equal",

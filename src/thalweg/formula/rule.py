@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, SupportsFloat, TypeAlias, get_args, get_origin
 
 from thalweg.errors import FormulaError, HyperparameterError, did_you_mean
+from thalweg.formula.calls import Calls, Waits
 from thalweg.formula.scalar import Level, Scalar
 from thalweg.formula.slots import MovedSlot, ParameterSlot, Range, Slot, State, Update
 from thalweg.formula.translation import Translation, read_translation
@@ -90,6 +91,8 @@ class Rule:
     """What it and its settings are called in torch, in Keras and in its papers."""
     evaluate: Callable[..., Scalar] | None = None
     """Where evaluation is to see the parameter, if not where it is: of `p`, states and settings, by their names."""
+    calls: Calls | None = None
+    """What it decides about a whole call of `step`, if it does: then it stands first in its chain."""
 
     @property
     def doc(self) -> str:
@@ -100,6 +103,13 @@ class Rule:
     def follows_step(self) -> bool:
         """Whether it stands behind the step, as an average of where the parameter has been."""
         return any(isinstance(slot, MovedSlot) for slot in self.slots.values())
+
+    @property
+    def outside(self) -> frozenset[str]:
+        """The hyper-parameters that the optimizer goes by; the formula need not."""
+        if self.calls is None:
+            return frozenset()
+        return frozenset({self.calls.every if isinstance(self.calls, Waits) else self.calls.at_most})
 
     @property
     def states(self) -> dict[str, State]:
@@ -208,6 +218,7 @@ def rule(
     learning_rate: float | None = None,
     translations: Sequence[str] = (),
     evaluate: Callable[..., Scalar] | None = None,
+    calls: Calls | None = None,
     **notes: str,
 ) -> Callable[[Callable[..., Update]], Rule]:
     """Make a rule of a formula.
@@ -215,7 +226,9 @@ def rule(
     `source` says where the formula is printed, `notes` where each default comes from (by its name), which `dialect` the
     rule speaks and `when` to use it, `translations` how the same is typed elsewhere: see `thalweg.formula.translation`.
     `evaluate` says where evaluation is to see the parameter, as a function of the `p`, states and hyper-parameters that
-    it names. Raises `FormulaError` if the signature does not say what an argument stands for.
+    it names, `calls` what the stage decides about a whole call of `step`.
+
+    Raises `FormulaError` if the signature does not say what an argument stands for.
     """
 
     def read(formula: Callable[..., Update]) -> Rule:
@@ -237,7 +250,17 @@ def rule(
                     message = f"rule `{formula.__name__}`: `evaluate` asks for `{name}`, which is no state of it"
                     raise FormulaError(message)
         return Rule(
-            formula.__name__, title, formula, slots, hyperparameters, source, learning_rate, notes, spoken, evaluate
+            name=formula.__name__,
+            title=title,
+            formula=formula,
+            slots=slots,
+            hyperparameters=hyperparameters,
+            source=source,
+            learning_rate=learning_rate,
+            notes=notes,
+            translations=spoken,
+            evaluate=evaluate,
+            calls=calls,
         )
 
     return read

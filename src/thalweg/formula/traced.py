@@ -48,6 +48,8 @@ class Trace:
     """Where evaluation is to see the parameter, of its value and the states as they are; none if where it is."""
     cut: Cut | None = None
     """The stage that sees its tensor whole, if the chain has one for this parameter."""
+    meanwhile: tuple[Kept, ...] = ()
+    """What changes in a call that does not move the parameter, if the chain waits for several calls."""
 
     @property
     def parts(self) -> tuple[Trace, ...]:
@@ -64,7 +66,7 @@ class Trace:
         before, behind = (
             tuple(kept for kept in self.states if (kept.name in cut.before) is first) for first in (True, False)
         )
-        plain = dataclasses.replace(self, cut=None, evaluation=None)
+        plain = dataclasses.replace(self, cut=None, evaluation=None, meanwhile=())
         return (
             dataclasses.replace(plain, parameter=symbol("p", Level.ELEMENT), states=(*before, given)),
             dataclasses.replace(plain, states=(*behind, made)),

@@ -94,6 +94,8 @@ class Plan:
     """What the passes ask for, in order, and may be computed after so many of them."""
     updates: tuple[Coarse, ...] = ()
     """The new values of coarse states, after the last pass."""
+    beside_rows: bool = False
+    """Whether it shares its arrays with a plan that goes by rows."""
 
     @cached_property
     def compute_constants(self) -> Callable[..., tuple[float, ...]]:
@@ -125,7 +127,7 @@ class Plan:
     @cached_property
     def is_by_row(self) -> bool:
         """Whether matrices, rows or columns have values of their own."""
-        return not self.levels.isdisjoint({Level.MATRIX, Level.ROW, Level.COLUMN})
+        return self.beside_rows or not self.levels.isdisjoint({Level.MATRIX, Level.ROW, Level.COLUMN})
 
     @property
     def sums_columns(self) -> bool:
@@ -179,6 +181,25 @@ def plan_evaluation(traced: Trace) -> Plan | None:
     if traced.evaluation is None:
         return None
     return plan(dataclasses.replace(traced, parameter=traced.evaluation, states=_untouched(traced)))
+
+
+def plan_meanwhile(traced: Trace, *, beside: Plan) -> Plan | None:
+    """The plan of a call that does not move the parameter, in a chain that waits for several; None for any other.
+
+    `beside` is the plan that shares its states.
+    """
+    if not traced.meanwhile:
+        return None
+    parameter = symbol("p", Level.ELEMENT)
+    still = plan(dataclasses.replace(traced, parameter=parameter, states=traced.meanwhile))
+    return dataclasses.replace(without_move(still), beside_rows=beside.is_by_row)
+
+
+def without_move(planned: Plan) -> Plan:
+    """A plan that does not write the parameter."""
+    *early, last = planned.passes
+    kept = dataclasses.replace(last, stores=tuple((slot, value) for slot, value in last.stores if slot != "p"))
+    return dataclasses.replace(planned, passes=(*early, kept))
 
 
 def _untouched(traced: Trace) -> tuple[Kept, ...]:

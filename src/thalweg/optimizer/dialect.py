@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from thalweg.chain import Chain
 from thalweg.errors import ChainError, HyperparameterError, did_you_mean
 from thalweg.formula import Level
+from thalweg.optimizer.calls import CALLS, SKIPS
 from thalweg.optimizer.selection import kinds
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from thalweg.formula import Schedule, Value
 
 _SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr")
-PLUMBING = frozenset(("params", "param_names", "roles", "name", "chain", "maximize", "steps", *_SCHEDULERS))
+PLUMBING = frozenset(
+    ("params", "param_names", "roles", "name", "chain", "maximize", "steps", CALLS, SKIPS, *_SCHEDULERS)
+)
 """Entries of a group that are no number of its chain: torch's, those that its schedulers leave there, and ours."""
 
 

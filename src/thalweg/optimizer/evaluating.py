@@ -63,9 +63,9 @@ def _point(parameter: Tensor, reading: Reading, state: WatchedState, dialect: Di
     if formula.structure not in _plans:
         _plans[formula.structure] = plan_evaluation(formula.trace)
     planned = _plans[formula.structure]
-    if planned is None or not state.get(parameter):
+    entries = state.get(parameter)
+    if planned is None or not entries or entries.get("step") == 0:
         return None
-    entries = state[parameter]
     arrays = {"p": parameter, "g": parameter}
     for kept in planned.states:
         if kept.level is Level.ELEMENT:

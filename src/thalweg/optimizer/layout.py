@@ -43,11 +43,13 @@ class Launches:
     matrices: list[MatrixLaunch] = field(default_factory=list[MatrixLaunch])
     behind: list[Launch] = field(default_factory=list[Launch])
     """Those that move parameters by the directions that matrix methods have made."""
+    adding: list[Launch] = field(default_factory=list[Launch])
+    """Those that move nothing, and only add gradients up."""
 
     @property
     def all_by_formula(self) -> list[Launch]:
         """Those that run a plan."""
-        return [*self.plain, *self.before, *self.behind]
+        return [*self.plain, *self.before, *self.behind, *self.adding]
 
 
 def build_launches(
@@ -67,16 +69,25 @@ def build_launches(
     """
     made = Launches()
     sorted_out: dict[tuple[Any, ...], list[Member]] = {}
+    adding: dict[tuple[Any, ...], list[Member]] = {}
     stacks: dict[int, tuple[Stack, list[Member]]] = {}
     for member in members:
         parameter = member.parameter
         key = (member.formula.structure, parameter.dtype, parameter.device)
+        if member.reading.adds:
+            adding.setdefault(key, []).append(member)
+            continue
         sorted_out.setdefault(key, []).append(member)
         if member.formula.whole is not None:
             stack = matrix_states.of(member)
             stacks.setdefault(id(stack), (stack, []))[1].append(member)
     made.matrices = [MatrixLaunch(stack, some) for stack, some in stacks.values()]
     looks: Mapping[NonFinite, Looks] = {"raise": "as it moves", "skip": "first", "propagate": "never"}
+    for group in adding.values():
+        plan = group[0].formula.adding
+        assert plan is not None  # noqa: S101  # its chain waits
+        arrays = [states[member.parameter] for member in group]
+        made.adding.append(_launch(plan, group, arrays, coarse_states, backend, looks[nonfinite], capturable=False))
     for group in sorted_out.values():
         formula = group[0].formula
         arrays = [states[member.parameter] for member in group]

@@ -15,6 +15,7 @@ import torch.optim.optimizer as torch_optimizer
 from thalweg.chain import Chain, Route, Whole
 from thalweg.errors import BackendError, ChainError, HyperparameterError, did_you_mean
 from thalweg.formula import Stage
+from thalweg.optimizer.calls import check_calls
 from thalweg.optimizer.checkpoint import as_plain, check_fits
 from thalweg.optimizer.dialect import ChainDialect, Dialect
 from thalweg.optimizer.evaluating import moved_to_evaluation
@@ -158,7 +159,9 @@ class Optimizer(torch.optim.Optimizer):
         if isinstance(param_group, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  # torch says what is wrong
             param_group = {**self.defaults, **param_group, "params": check_parameters(param_group)}
             self._dialect.complete(param_group)
-            _ = kinds(param_group, self._dialect.read(param_group))
+            chains = [self._dialect.read(group) for group in (param_group, *self.param_groups)]
+            _ = kinds(param_group, chains[0])
+            check_calls(chains, self._nonfinite, capturable=self._capturable)
         _add_param_group(self, param_group)
         self._stepper = None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from thalweg.errors import ThalwegError
 from thalweg.formula import Level
+from thalweg.optimizer.calls import CALLS, SKIPS
 from thalweg.optimizer.selection import kinds
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ def schedules_of(group: Mapping[str, Any], dialect: Dialect) -> dict[str, Schedu
 
 
 def counts_of(group: Mapping[str, Any], dialect: Dialect) -> set[str]:
-    """The group's entries that are no settings but state: its steps, and what the chain keeps for the whole model."""
+    """The group's entries that are no settings but state: its counts, and what the chain keeps for the whole model."""
     chain = dialect.read(group)
     states = [kept for traced in chain.traces(kinds(group, chain)) for kept in traced.states]
-    return {"steps", *(kept.name for kept in states if kept.level is Level.MODEL)}
+    return {"steps", CALLS, SKIPS, *(kept.name for kept in states if kept.level is Level.MODEL)}
 
 
 def controllers_in(schedule: object) -> list[Controller]:

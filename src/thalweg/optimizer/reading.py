@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from thalweg.chain import LEARNING_RATE
 from thalweg.errors import ChainError
-from thalweg.formula import Level
+from thalweg.formula import Level, Skips, Stage, Waits
 from thalweg.kernels.geometry import shape_of
+from thalweg.optimizer.calls import CALLS, SKIPS
 from thalweg.optimizer.formulas import formula_of
 from thalweg.optimizer.selection import kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from thalweg.chain import Chain
     from thalweg.formula import Hyperparameter, Schedule, Trace
     from thalweg.optimizer.dialect import Dialect
     from thalweg.optimizer.formulas import Formula
 
-_UNWATCHED = ("params", "param_names", "roles", "steps")
+_UNWATCHED = ("params", "param_names", "roles", "steps", CALLS, SKIPS)
 
 
 class Reading:
@@ -62,6 +64,8 @@ class Reading:
             for kept in formula.trace.states
             if kept.level is not Level.MODEL
         }
+        if self.waits:
+            states[CALLS] = torch.empty((), device="meta")
         if formula.whole is None:
             return states
         begun = formula.whole.begin(torch.empty((1, *shape), dtype=parameter.dtype, device="meta"), self.numbers)
@@ -101,20 +105,40 @@ class Reading:
             self.group[name] = self._written[name] = self.numbers[name] = value
             self.changed = True
 
+    @property
+    def adds(self) -> bool:
+        """Whether the present call only adds up gradients."""
+        return self.waits != "" and self.group.get(CALLS, 0) + 1 < self.numbers[self.waits]
+
+    def skip(self) -> bool:
+        """A call has been left out; whether that is one too many in a row."""
+        if not self.skips:
+            return False
+        self.group[SKIPS] = self.group.get(SKIPS, 0) + 1
+        return self.group[SKIPS] > self.numbers.get(self.skips, math.inf)
+
     def count(self) -> None:
-        """One step more has been made with this group, where it counts them."""
+        """One step more has been made with this group, where it counts them; or a call that only adds."""
+        if self.skips:
+            self.group[SKIPS] = 0
+        if self.waits:
+            if self.adds:
+                self.group[CALLS] = self.group.get(CALLS, 0) + 1
+                return
+            self.group[CALLS] = 0
         if "steps" in self.group:
             self.group["steps"] += 1
 
     def _read(self) -> None:
         group = self.group
-        chain = self._dialect.read(group)
+        self.chain = chain = self._dialect.read(group)
         maximize = bool(group.get("maximize", False))
         own = [formula_of(chain, kind, maximize=maximize) for kind in kinds(group, chain)]
         self.structure = tuple(formula.structure for formula in own)
         self._formulas = dict(zip(map(id, group["params"]), own, strict=True))
         traces = [formula.trace for formula in {formula.structure: formula for formula in own}.values()]
         numbers = chain.numbers(*traces)
+        self.waits, self.skips = _names_of_calls(chain, traces)
         self.schedules = {name: value for name, value in numbers.items() if callable(value)}
         self._written = {n: v for n, v in self._written.items() if n in self.schedules and not callable(group[n])}
         for name in self.schedules:
@@ -134,6 +158,20 @@ class Reading:
         # A tensor that the device reads at every step is not read here, where reading it would wait for the device.
         self._has_tensors = not self._capturable and any(_holds_tensor(value) for value in self._seen)
         self.changed = True
+
+
+def _names_of_calls(chain: Chain, traces: Sequence[Trace]) -> tuple[str, str]:
+    """The names of the numbers that say how many calls make a move, and how many may be left out in a row.
+
+    Empty where no stage asks for it; where any number may be left out, the second is the stage's own name.
+    """
+    names = {origin: name for traced in traces for name, origin in traced.hyperparameters.items()}
+    found: dict[type, str] = dict.fromkeys((Waits, Skips), "")
+    for place, stage in enumerate(chain.rules):
+        if isinstance(stage, Stage) and stage.rule.calls is not None:
+            (own,) = stage.rule.outside
+            found[type(stage.rule.calls)] = names.get((place, own), stage.rule.name)
+    return found[Waits], found[Skips]
 
 
 def _hyperparameters(chain: Chain, traced: Trace) -> dict[str, Hyperparameter]:

@@ -99,7 +99,7 @@ class Rounds:
         """What is left. Gives those members whose gradient is not finite, if the launches look."""
         for one in self._late:
             self._run(one)
-        found = [launch.run(-1) for launch in self._moving]
+        found = [launch.run(-1) for launch in (*self._moving, *self._launches.adding)]
         if self._coarse:
             last = {(launch, -1): launch.gathered(-1) for launch in self._coarse}
             for launch in self._coarse:

@@ -14,6 +14,8 @@ from thalweg.formula import Level
 from thalweg.kernels import Moved
 from thalweg.kernels.geometry import shape_of
 from thalweg.kernels.layout import laid_out
+from thalweg.optimizer.accumulation import Accumulation
+from thalweg.optimizer.calls import CALLS, check_calls, policy
 from thalweg.optimizer.coarse_states import CoarseStates
 from thalweg.optimizer.layout import Backend, NonFinite, build_launches
 from thalweg.optimizer.matrix_states import MatrixStates
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 _IMPLEMENTATION = attrgetter("_cdata")
 KEPT_LAYOUTS = 16
 """How many choices of parameters with a gradient are remembered."""
+_TOO_MANY = "too many in a row have been left out; look at the data and the loss, or let more pass by `at_most`"
 
 
 @dataclass
@@ -44,6 +47,10 @@ class Layout:
     moving: list[Tensor]
     places: np.ndarray[Any, Any] | slice
     idle: list[Tensor]
+    turn: tuple[bool, ...]
+    """Of each group, whether it only adds up gradients; empty where no chain does."""
+    adding: np.ndarray[Any, Any]
+    """The places of those whose gradients are only added."""
 
     def release(self) -> None:
         """Let the gradients go, where no step follows."""
@@ -82,10 +89,12 @@ class Stepper:
             if state.get(member.parameter):
                 self._take_over(member)
         self._expected = self._done.copy()
+        self._accumulation = Accumulation(self._members, self._readings, state)
         self._coarse = CoarseStates(self._members)
         self._matrices = MatrixStates()
         self._layouts: dict[tuple[bool, ...], Layout] = {}
         self._layout: Layout | None = None
+        self._follow_chains()
         state.note.changed = False
 
     def serves(self, groups: Sequence[dict[str, Any]], state: WatchedState) -> bool:
@@ -117,8 +126,17 @@ class Stepper:
         changes = [reading.refresh() for reading in self._readings]
         if any(changes):
             self._forget_layouts()
+            self._follow_chains()
         for reading in self._readings:
             reading.follow_schedules()  # a user's code, which may do anything: before the gradients are looked for
+        if not self._waits:
+            return self._move(scaling)
+        self._turn = self._accumulation.turn()
+        with self._accumulation.completed():
+            return self._move(scaling)
+
+    def _move(self, scaling: tuple[Tensor | None, Tensor | None]) -> bool:
+        """Move those that have a gradient, by the numbers as they are."""
         layout = self._find()
         for launch in layout.launches:
             launch.advance()
@@ -131,23 +149,31 @@ class Stepper:
             raise
         if stop is not None:
             layout.release()
-            if self._nonfinite == "raise":
+            if self._policy == "raise":
                 raise NonFiniteGradientError(_reason(stop.member, stop.why))
+            if any([reading.skip() for reading in self._readings]):  # noqa: C419  # each is to count it
+                raise NonFiniteGradientError(f"the gradient of {stop.member.name} {stop.why}, and {_TOO_MANY}")
             return False
         bad = rounds.move()
         for launch in layout.launches:
             launch.count()
         self._done[layout.places] += 1
         self._expected[layout.places] += 1
+        if self._waits:
+            self._accumulation.count(layout.places, layout.adding)
         for reading in self._readings:
             reading.changed = False
             reading.count()
-        _tell(bad)
+        _tell(bad, layout.adding)
         return True
 
     def _find(self) -> Layout:
         """The layout of this step, with every tensor's address."""
-        if self._layout is None or any(parameter.grad is not None for parameter in self._layout.idle):
+        if (
+            self._layout is None
+            or self._layout.turn != self._turn
+            or any(parameter.grad is not None for parameter in self._layout.idle)
+        ):
             self._choose()
         while True:
             layout = self._layout or self._choose()
@@ -171,8 +197,9 @@ class Stepper:
         if self._capturable:
             self.wait()
         mask = tuple(member.parameter.grad is not None for member in self._members)
-        self._layout = self._layouts.pop(mask, None) or self._lay_out(mask)
-        self._layouts[mask] = self._layout  # the last used is the last to go
+        key = (*self._turn, *mask)
+        self._layout = self._layouts.pop(key, None) or self._lay_out(mask)
+        self._layouts[key] = self._layout  # the last used is the last to go
         if len(self._layouts) > KEPT_LAYOUTS:
             _tell_late([self._layouts.pop(next(iter(self._layouts)))])
         for launch in self._layout.launches:
@@ -192,15 +219,19 @@ class Stepper:
             self._coarse,
             self._matrices,
             backend=self._backend,
-            nonfinite=self._nonfinite,
+            nonfinite=self._policy,
             capturable=self._capturable,
         )
+        adding = [m.place for m in with_gradient if m.reading.adds]
+        counted = [m.place for m in with_gradient if not m.reading.adds]
         return Layout(
             launches=launches.all_by_formula,
-            rounds=Rounds(launches, nonfinite=self._nonfinite),
+            rounds=Rounds(launches, nonfinite=self._policy),
             moving=[member.parameter for member in moving],
-            places=slice(None) if all(mask) else np.array([m.place for m in with_gradient], dtype=int),
+            places=slice(None) if len(counted) == len(mask) else np.array(counted, dtype=int),
             idle=[m.parameter for m, has in zip(self._members, mask, strict=True) if not has],
+            turn=self._turn,
+            adding=np.array(adding, dtype=int),
         )
 
     def _states(self, member: Member) -> dict[str, Tensor]:
@@ -209,6 +240,8 @@ class Stepper:
         entries = self._state[parameter]
         if self._dialect.keeps_step:
             entries["step"] = self._steps[member.place]
+        if member.reading.waits:
+            entries[CALLS] = self._accumulation.entry(member)
         states: dict[str, Tensor] = {}
         for kept, by_row in member.formula.states:
             if kept.level is Level.MODEL:
@@ -251,6 +284,14 @@ class Stepper:
         else:
             self._done[member.place] = float(any(value is not None for value in state.values()))
 
+    def _follow_chains(self) -> None:
+        """Take from the groups' chains what they decide about whole calls."""
+        chains = [reading.chain for reading in self._readings]
+        check_calls(chains, self._nonfinite, capturable=self._capturable)
+        self._policy: NonFinite = policy(chains, self._nonfinite)
+        self._waits = any(reading.waits for reading in self._readings)
+        self._turn: tuple[bool, ...] = ()
+
     def _forget_layouts(self) -> None:
         self.wait()
         self._layouts.clear()
@@ -260,14 +301,16 @@ class Stepper:
 
 def _tell_late(layouts: Iterable[Layout]) -> None:
     """Wait for devices, and tell of what they have found in steps before."""
-    launches = [launch for layout in layouts for launch in layout.launches]
-    _tell([member for launch in launches if (member := launch.wait()) is not None])
+    for layout in layouts:
+        _tell([member for launch in layout.launches if (member := launch.wait()) is not None], layout.adding)
 
 
-def _tell(bad: Sequence[Member]) -> None:
+def _tell(bad: Sequence[Member], adding: np.ndarray[Any, Any]) -> None:
     if bad:
-        why = "has a NaN or an infinity; those elements were left as they were and all others have moved"
-        raise NonFiniteGradientError(_reason(min(bad, key=lambda member: member.place), why))
+        first = min(bad, key=lambda member: member.place)
+        what = "been added up" if first.place in adding else "moved"
+        why = f"has a NaN or an infinity; those elements were left as they were and all others have {what}"
+        raise NonFiniteGradientError(_reason(first, why))
 
 
 def _reason(member: Member, why: str) -> str:
