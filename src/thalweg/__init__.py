@@ -115,6 +115,7 @@ if TYPE_CHECKING:
         RAdam,
         RMSprop,
         Rprop,
+        SparseAdam,
         functional,
         load,
         load_named_state,
@@ -134,7 +135,7 @@ _HOMES = {
         "thalweg.optimizer",
     ),
     **dict.fromkeys(
-        ("RAdam", "RMSprop", "Rprop"),
+        ("RAdam", "RMSprop", "Rprop", "SparseAdam"),
         "thalweg.optimizer",
     ),
     **dict.fromkeys(
@@ -180,6 +181,7 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SparseAdam",
     "accumulate",
     "adabelief",
     "adadelta",

@@ -40,6 +40,11 @@ class Dialect(Protocol):
         """Names in `state_dict` of states that only some settings keep."""
         ...
 
+    @property
+    def rows_only(self) -> bool:
+        """Whether gradients must be sparse, and rows without one stay whatever the formula does."""
+        ...
+
     def complete(self, group: dict[str, Any]) -> None:
         """Check a new group's entries and add those that it lacks. Raises `HyperparameterError`."""
         ...
@@ -61,6 +66,7 @@ class ChainDialect:
         self.state_names: Mapping[str, str] = {}
         self.keeps_step = True
         self.optional_states: frozenset[str] = frozenset()
+        self.rows_only = False
 
     def complete(self, group: dict[str, Any]) -> None:
         """Give the group its chain, and that chain's numbers where the group has none of its own."""

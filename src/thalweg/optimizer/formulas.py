@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from thalweg.formula.idle import leaves_idle_elements_alone
 from thalweg.kernels import Plan, plan, plan_meanwhile, without_move
 from thalweg.matrix import as_matrix
 
@@ -52,6 +54,12 @@ class Formula:
     """What sees the parameter as a matrix before that."""
     adding: Plan | None = None
     """What a call does that moves nothing, where the chain waits for several."""
+
+    @cached_property
+    def takes_rows(self) -> bool:
+        """Whether a gradient may be sparse: rows without one stay as they are, and no row needs another."""
+        alone = self.whole is None and len(self.plan.passes) == 1 and not self.plan.levels
+        return alone and leaves_idle_elements_alone(self.trace)
 
     @property
     def states(self) -> Iterator[tuple[Kept, bool]]:

@@ -13,6 +13,7 @@ from thalweg.kernels import CHECK
 from thalweg.optimizer.capturable import CapturableLaunch
 from thalweg.optimizer.launch import Launch
 from thalweg.optimizer.matrix_launch import MatrixLaunch
+from thalweg.optimizer.sparse import bind_rows, is_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +74,7 @@ def build_launches(
     stacks: dict[int, tuple[Stack, list[Member]]] = {}
     for member in members:
         parameter = member.parameter
-        key = (member.formula.structure, parameter.dtype, parameter.device)
+        key = (member.formula.structure, parameter.dtype, parameter.device, is_sparse(parameter))
         if member.reading.adds:
             adding.setdefault(key, []).append(member)
             continue
@@ -123,6 +124,11 @@ def _launch(
     parameters = [member.parameter for member in members]
     bind = _binder(backend, parameters[0], is_by_row=plan.is_by_row)
     own = [{slot: some[slot] for slot in plan.slots[2:]} for some in arrays]
+    if is_sparse(parameters[0]):
+        numba = bind.__name__ == "NumbaBinding"
+        first = looks == "first"
+        binding, check = bind_rows(plan, parameters, own, numba=numba, guard=looks == "as it moves", looks_first=first)
+        return Launch(plan, members, binding, check, coarse_states)
     gathers = len(plan.passes) > 1  # its first pass can look, before anything is moved
     guard = looks == "as it moves" or (looks == "first" and gathers)
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None

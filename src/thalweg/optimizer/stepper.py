@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from thalweg.optimizer.matrix_states import MatrixStates
 from thalweg.optimizer.members import first_number, first_value, members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.rounds import Rounds
+from thalweg.optimizer.sparse import check_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from thalweg.optimizer.watched import WatchedState
 
 _IMPLEMENTATION = attrgetter("_cdata")
+Mask: TypeAlias = "tuple[torch.layout | None, ...]"
 KEPT_LAYOUTS = 16
 """How many choices of parameters with a gradient are remembered."""
 _TOO_MANY = "too many in a row have been left out; look at the data and the loss, or let more pass by `at_most`"
@@ -47,6 +49,7 @@ class Layout:
     moving: list[Tensor]
     places: np.ndarray[Any, Any] | slice
     idle: list[Tensor]
+    mask: Mask
     turn: tuple[bool, ...]
     """Of each group, whether it only adds up gradients; empty where no chain does."""
     adding: np.ndarray[Any, Any]
@@ -92,7 +95,7 @@ class Stepper:
         self._accumulation = Accumulation(self._members, self._readings, state)
         self._coarse = CoarseStates(self._members)
         self._matrices = MatrixStates()
-        self._layouts: dict[tuple[bool, ...], Layout] = {}
+        self._layouts: dict[tuple[bool | torch.layout | None, ...], Layout] = {}
         self._layout: Layout | None = None
         self._follow_chains()
         state.note.changed = False
@@ -187,8 +190,10 @@ class Stepper:
             except Moved:
                 self._forget_layouts()
             except RuntimeError:
-                _explain(self._members)
-                raise
+                check_layouts(self._members, rows_only=self._dialect.rows_only)
+                if self._mask() == layout.mask:
+                    raise
+                self._layout = None  # a gradient has become sparse, or dense
             else:
                 return layout
 
@@ -196,7 +201,7 @@ class Stepper:
         """The layout for those parameters that have a gradient now."""
         if self._capturable:
             self.wait()
-        mask = tuple(member.parameter.grad is not None for member in self._members)
+        mask = self._mask()
         key = (*self._turn, *mask)
         self._layout = self._layouts.pop(key, None) or self._lay_out(mask)
         self._layouts[key] = self._layout  # the last used is the last to go
@@ -206,10 +211,15 @@ class Stepper:
             launch.start_at(self._done)
         return self._layout
 
-    def _lay_out(self, mask: tuple[bool, ...]) -> Layout:
+    def _mask(self) -> Mask:
+        """Of each parameter, the layout of its gradient if it has one."""
+        gradients = (member.parameter.grad for member in self._members)
+        return tuple(None if gradient is None else gradient.layout for gradient in gradients)
+
+    def _lay_out(self, mask: Mask) -> Layout:
         with_gradient = [m for m, has in zip(self._members, mask, strict=True) if has]
         moving = [member for member in with_gradient if member.parameter.numel()]
-        _explain(with_gradient)
+        check_layouts(with_gradient, rows_only=self._dialect.rows_only)
         states = {member.parameter: self._states(member) for member in with_gradient}
         self._take_matrix_states(moving)
         self._state.note.changed = False
@@ -230,6 +240,7 @@ class Stepper:
             moving=[member.parameter for member in moving],
             places=slice(None) if len(counted) == len(mask) else np.array(counted, dtype=int),
             idle=[m.parameter for m, has in zip(self._members, mask, strict=True) if not has],
+            mask=mask,
             turn=self._turn,
             adding=np.array(adding, dtype=int),
         )
@@ -323,17 +334,6 @@ def _reason(member: Member, why: str) -> str:
 def _identities(groups: Sequence[dict[str, Any]]) -> list[list[int]]:
     """What tells whether a parameter, or the tensor behind it, has been replaced."""
     return [list(map(_IMPLEMENTATION, group["params"])) for group in groups]
-
-
-def _explain(members: Iterable[Member]) -> None:
-    for member in members:
-        gradient = member.parameter.grad
-        if gradient is not None and gradient.layout != torch.strided:
-            message = (
-                f"the gradient of {member.name} is sparse, and this chain needs a dense one; "
-                "make the layer with sparse=False, or give that parameter to torch.optim.SparseAdam"
-            )
-            raise GradientError(message)
 
 
 def _step_dtype() -> torch.dtype:

@@ -37,6 +37,7 @@ class TorchDialect:
     optional_states: frozenset[str] = frozenset()
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Entries of a group that are not the user's to choose."""
+    rows_only: bool = False
 
     def complete(self, group: dict[str, Any]) -> None:
         """Refuse a wrong setting at once, not at the first step."""
