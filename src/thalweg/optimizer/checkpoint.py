@@ -49,8 +49,8 @@ def check_fits(state_dict: Mapping[str, Any], groups: Sequence[dict[str, Any]], 
         reading = Reading(settings, dialect)
         for key, parameter in zip(saved["params"], group["params"], strict=True):
             if key in state_dict["state"]:
-                shapes = expected_shapes(reading, parameter, dialect)
-                copied[key] = _check_state(state_dict["state"][key], shapes, dialect, key)
+                states = expected_states(reading, parameter, dialect)
+                copied[key] = _check_state(state_dict["state"][key], states, dialect, key)
     return {**state_dict, "state": copied}
 
 
@@ -72,18 +72,31 @@ def _check_settings(saved: Mapping[str, Any], group: Mapping[str, Any]) -> None:
         raise CheckpointError(message)
 
 
-def expected_shapes(reading: Reading, parameter: torch.Tensor, dialect: Dialect) -> dict[str, tuple[int, ...]]:
-    """What a parameter's state holds by a group's settings, the step count aside: names in `state_dict`, and shapes."""
-    states = reading.states_of(parameter)
-    return {dialect.state_names.get(name, name): tuple(like.shape) for name, like in states.items()}
+def expected_states(reading: Reading, parameter: torch.Tensor, dialect: Dialect) -> dict[str, torch.Tensor]:
+    """What a parameter's state holds by a group's settings, the step count aside, by its names in `state_dict`.
+
+    On the meta device: of the shapes that they have.
+    """
+    return {dialect.state_names.get(name, name): like for name, like in reading.states_of(parameter).items()}
+
+
+def wrong_kind(value: object, like: torch.Tensor | None) -> str | None:
+    """Why a value cannot be a state of this kind; None if it can. Where nothing is expected, it is of real numbers."""
+    is_complex = like is not None and like.is_complex()
+    kind = repr(value)
+    if isinstance(value, torch.Tensor):
+        if value.layout == torch.strided and (value.is_complex() if is_complex else value.is_floating_point()):
+            return None
+        kind = f"a {value.layout} tensor of {value.dtype}"
+    return f"is {kind}, and no dense tensor of {'complex' if is_complex else 'real'} numbers"
 
 
 def _check_state(
-    state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], dialect: Dialect, key: object
+    state: Mapping[str, Any], states: Mapping[str, torch.Tensor], dialect: Dialect, key: object
 ) -> dict[str, Any]:
     """A copy of a parameter's state; what some settings of the same optimizer keep may be there or not."""
     optional = dialect.optional_states
-    expected = {*shapes, "step"} if dialect.keeps_step else set(shapes)
+    expected = {*states, "step"} if dialect.keeps_step else set(states)
     if not isinstance(state, dict):
         message = f"the state of parameter {key} is {state!r}, and no dictionary"
         raise CheckpointError(message)
@@ -100,14 +113,15 @@ def _check_state(
                 message = f"the step count of parameter {key} is {value!r}, and no number"
                 raise CheckpointError(message)
             continue
-        if not isinstance(value, torch.Tensor) or value.layout != torch.strided or not value.is_floating_point():
-            kind = f"a {value.layout} tensor of {value.dtype}" if isinstance(value, torch.Tensor) else repr(value)
-            message = f"the state `{name}` of parameter {key} is {kind}, and no dense tensor of real numbers"
+        like = states.get(name, next(iter(states.values()), None))
+        why = wrong_kind(value, like)
+        if why is not None:
+            message = f"the state `{name}` of parameter {key} {why}"
             raise CheckpointError(message)
-        if name in shapes and value.shape != shapes[name]:
+        if name in states and value.shape != states[name].shape:
             message = (
                 f"the state `{name}` of parameter {key} has shape {tuple(value.shape)}, and it must have "
-                f"{shapes[name]}: it is another model's"
+                f"{tuple(states[name].shape)}: it is another model's"
             )
             raise CheckpointError(message)
     return {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in filled.items()}

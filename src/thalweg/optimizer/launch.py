@@ -10,6 +10,7 @@ import torch
 
 from thalweg.kernels.coarse import Between, Program
 from thalweg.kernels.geometry import Geometry
+from thalweg.kernels.parts import shape_in_parts
 from thalweg.optimizer.reading import Reading
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class Launch:
     def begin(self, model_size: float) -> None:
         """Compute the coarse values that need no pass, before the first one."""
         if self._program is None:
-            self._program = Program(self.plan, Geometry([member.parameter.shape for member in self.members]))
+            self._program = Program(self.plan, Geometry([shape_in_parts(member.parameter) for member in self.members]))
         constants = torch.tensor(self._constants, dtype=torch.float64)[self._places]
         states = self.coarse_states.read(self.members, self.plan.coarse_states)
         self._between = Between(self._program, constants, states, model_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -10,6 +11,7 @@ import torch
 
 from thalweg.errors import BackendError, ParameterError
 from thalweg.kernels import CHECK
+from thalweg.kernels.parts import PartsBinding
 from thalweg.optimizer.capturable import CapturableLaunch
 from thalweg.optimizer.launch import Launch
 from thalweg.optimizer.matrix_launch import MatrixLaunch
@@ -122,7 +124,9 @@ def _launch(
     capturable: bool,
 ) -> Launch:
     parameters = [member.parameter for member in members]
-    bind = _binder(backend, parameters[0], is_by_row=plan.is_by_row)
+    bind: Any = _binder(backend, parameters[0], is_by_row=plan.is_by_row)
+    if parameters[0].is_complex():
+        bind = functools.partial(PartsBinding, bind)
     own = [{slot: some[slot] for slot in plan.slots[2:]} for some in arrays]
     if is_sparse(parameters[0]):
         numba = bind.__name__ == "NumbaBinding"

@@ -17,6 +17,7 @@ from thalweg.errors import BackendError, ChainError, HyperparameterError, did_yo
 from thalweg.formula import Stage
 from thalweg.optimizer.calls import check_calls
 from thalweg.optimizer.checkpoint import as_plain, check_fits
+from thalweg.optimizer.complex_parameters import check_complex
 from thalweg.optimizer.dialect import ChainDialect, Dialect
 from thalweg.optimizer.evaluating import moved_to_evaluation
 from thalweg.optimizer.given import Parameters, as_groups, check_parameters
@@ -160,7 +161,8 @@ class Optimizer(torch.optim.Optimizer):
             param_group = {**self.defaults, **param_group, "params": check_parameters(param_group)}
             self._dialect.complete(param_group)
             chains = [self._dialect.read(group) for group in (param_group, *self.param_groups)]
-            _ = kinds(param_group, chains[0])
+            found = kinds(param_group, chains[0])
+            check_complex(param_group, chains[0], found, rows_only=self._dialect.rows_only, capturable=self._capturable)
             check_calls(chains, self._nonfinite, capturable=self._capturable)
         _add_param_group(self, param_group)
         self._stepper = None

@@ -54,7 +54,7 @@ class Reading:
         Without those that the whole model has one of: they stand in the group.
         """
         formula, shape = self.formula_of(parameter), parameter.shape
-        wide = torch.promote_types(parameter.dtype, torch.float32)
+        wide = torch.promote_types(parameter.dtype.to_real(), torch.float32)
         states = {
             kept.name: torch.empty(
                 shape_of(kept.level, shape),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -9,6 +10,7 @@ import torch
 
 from thalweg.errors import ChainError
 from thalweg.formula import Level
+from thalweg.kernels.parts import shape_in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,7 +56,9 @@ class Rounds:
         self._looking = [launch for launch in every if launch.check is not None]
         self._coarse = [launch for launch in every if launch.plan.levels]
         self._moving = [*launches.plain, *launches.behind]
-        self._size = float(sum(member.parameter.numel() for launch in self._moving for member in launch.members))
+        self._size = float(
+            sum(math.prod(shape_in_parts(m.parameter)) for launch in self._moving for m in launch.members)
+        )
         self._early, self._late = _schedule(launches)
         self._gathered: dict[Run, dict[str, Tensor]] = {}
 

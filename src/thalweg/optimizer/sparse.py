@@ -34,7 +34,11 @@ def check_layouts(members: Iterable[Member], *, rows_only: bool) -> None:
                     "with sparse=True, or give that parameter to Adam"
                 )
                 raise GradientError(message)
-        elif gradient.layout != torch.sparse_coo or not (rows_only or member.formula.takes_rows):
+        elif (
+            gradient.layout != torch.sparse_coo
+            or member.parameter.is_complex()
+            or not (rows_only or member.formula.takes_rows)
+        ):
             kind = "sparse" if gradient.layout == torch.sparse_coo else f"of layout {gradient.layout}"
             message = (
                 f"the gradient of {member.name} is {kind}, and this chain needs a dense one; "
