@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from thalweg.errors import GradientError
 from thalweg.kernels.plan import Moved
 from thalweg.kernels.reference import compute
 
@@ -56,7 +57,7 @@ class RowBinding:
         """Find the gradients, before `run`.
 
         Raises `TypeError` if one is None, `RuntimeError` if one is not sparse, and `Moved` if a parameter has another
-        shape, dtype or layout than it had.
+        shape, dtype or layout than it had; `GradientError` for an index outside of a parameter.
         """
         if [(p.shape, p.dtype, p.stride()) for p in self._parameters] != self._bound:
             raise Moved
@@ -136,7 +137,7 @@ class ReferenceRows:
 
 
 def _coalesced(parameter: Tensor) -> Tensor:
-    """A parameter's gradient, each index once."""
+    """A parameter's gradient, each index once. Raises `GradientError` for an index that is none of the parameter's."""
     gradient = parameter.grad
     if gradient is None:
         message = "a gradient is None"
@@ -144,4 +145,11 @@ def _coalesced(parameter: Tensor) -> Tensor:
     if gradient.layout != torch.sparse_coo:
         message = "a gradient is not sparse"
         raise RuntimeError(message)
-    return gradient.detach().coalesce()
+    coalesced = gradient.detach().coalesce()
+    if coalesced.is_cpu and coalesced.values().numel():
+        indices = coalesced.indices().numpy()  # torch itself looks at them only if asked to
+        sizes = coalesced.shape[: len(indices)]
+        if (indices.min(axis=1) < 0).any() or (indices.max(axis=1) >= sizes).any():
+            message = f"a sparse gradient of shape {tuple(coalesced.shape)} has an index outside of it"
+            raise GradientError(message)
+    return coalesced

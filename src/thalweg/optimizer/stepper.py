@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import torch
 
-from thalweg.errors import GradientError, NonFiniteGradientError, ParameterError
+from thalweg.errors import GradientError, ParameterError
 from thalweg.formula import Level
 from thalweg.kernels import Moved
 from thalweg.kernels.geometry import shape_of
@@ -17,6 +17,7 @@ from thalweg.kernels.layout import laid_out
 from thalweg.optimizer.accumulation import Accumulation
 from thalweg.optimizer.calls import CALLS, check_calls, policy
 from thalweg.optimizer.coarse_states import CoarseStates
+from thalweg.optimizer.complaints import complain, refusal, too_many
 from thalweg.optimizer.layout import Backend, NonFinite, build_launches
 from thalweg.optimizer.matrix_states import MatrixStates
 from thalweg.optimizer.members import first_number, first_value, members_of
@@ -37,7 +38,6 @@ _IMPLEMENTATION = attrgetter("_cdata")
 Mask: TypeAlias = "tuple[torch.layout | None, ...]"
 KEPT_LAYOUTS = 16
 """How many choices of parameters with a gradient are remembered."""
-_TOO_MANY = "too many in a row have been left out; look at the data and the loss, or let more pass by `at_most`"
 
 
 @dataclass
@@ -153,9 +153,9 @@ class Stepper:
         if stop is not None:
             layout.release()
             if self._policy == "raise":
-                raise NonFiniteGradientError(_reason(stop.member, stop.why))
+                raise refusal(stop.member, stop.why)
             if any([reading.skip() for reading in self._readings]):  # noqa: C419  # each is to count it
-                raise NonFiniteGradientError(f"the gradient of {stop.member.name} {stop.why}, and {_TOO_MANY}")
+                raise too_many(stop.member, stop.why)
             return False
         bad = rounds.move()
         for launch in layout.launches:
@@ -167,7 +167,7 @@ class Stepper:
         for reading in self._readings:
             reading.changed = False
             reading.count()
-        _tell(bad, layout.adding)
+        complain(bad, layout.adding)
         return True
 
     def _find(self) -> Layout:
@@ -313,22 +313,7 @@ class Stepper:
 def _tell_late(layouts: Iterable[Layout]) -> None:
     """Wait for devices, and tell of what they have found in steps before."""
     for layout in layouts:
-        _tell([member for launch in layout.launches if (member := launch.wait()) is not None], layout.adding)
-
-
-def _tell(bad: Sequence[Member], adding: np.ndarray[Any, Any]) -> None:
-    if bad:
-        first = min(bad, key=lambda member: member.place)
-        what = "been added up" if first.place in adding else "moved"
-        why = f"has a NaN or an infinity; those elements were left as they were and all others have {what}"
-        raise NonFiniteGradientError(_reason(first, why))
-
-
-def _reason(member: Member, why: str) -> str:
-    return (
-        f"the gradient of {member.name} {why} (pass nonfinite='skip' to leave out such steps, or 'propagate' to do as "
-        "torch does)"
-    )
+        complain([member for launch in layout.launches if (member := launch.wait()) is not None], layout.adding)
 
 
 def _identities(groups: Sequence[dict[str, Any]]) -> list[list[int]]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from thalweg.errors import GradientError
 from thalweg.kernels.numba.compile import compile_kernel
 from thalweg.kernels.numba.emit import emit
 from thalweg.kernels.numba.launch import Block
@@ -73,13 +72,10 @@ class NumbaRows:
 
 
 def _indices(gradient: Tensor) -> Words:
-    """Which row each value is for, counted through all sparse dimensions. Raises `GradientError` for one outside."""
+    """Which row each value is for, counted through all sparse dimensions."""
     indices = gradient.indices().numpy()
-    sizes = gradient.shape[: len(indices)]
-    if (indices.min(axis=1) < 0).any() or (indices.max(axis=1) >= sizes).any():
-        message = f"a sparse gradient of shape {tuple(gradient.shape)} has an index outside of it"
-        raise GradientError(message)
-    return indices[0] if len(indices) == 1 else np.asarray(np.ravel_multi_index(tuple(indices), tuple(sizes)))
+    sizes = tuple(gradient.shape[: len(indices)])
+    return indices[0] if len(indices) == 1 else np.asarray(np.ravel_multi_index(tuple(indices), sizes))
 
 
 def _jobs(lengths: Words) -> Words:
