@@ -42,7 +42,10 @@ class TorchDialect:
         """Refuse a wrong setting at once, not at the first step."""
         self.mend(group)
         if group.get("differentiable"):
-            message = f"{self.name}: `differentiable=True` is not to be had here; use torch.optim.{self.name} for it"
+            message = (
+                f"{self.name}: `differentiable=True` is not to be had here; use thalweg.functional, or "
+                f"torch.optim.{self.name}"
+            )
             raise HyperparameterError(message)
         for name, wanted in self.ranges.items():
             value = group[name]
