@@ -1,6 +1,6 @@
 """Computes what a step needs between its passes: the values that a tensor, a row, the model has one of.
 
-There are few of them, so that torch's own operations in float64 do; they can be differentiated, too.
+There are few of them, so that torch's own operations in float64 do.
 """
 
 from __future__ import annotations
