@@ -1,8 +1,9 @@
 """The language that an update rule is written in."""
 
 from thalweg.formula.cut import AnyStage, Cut, WholeStage
+from thalweg.formula.hyperparameter import Hyperparameter, Schedule, Value
 from thalweg.formula.reductions import largest, mean, norm, rms, total
-from thalweg.formula.rule import Hyperparameter, Rule, Schedule, Stage, Value, rule
+from thalweg.formula.rule import Rule, Stage, rule
 from thalweg.formula.scalar import Level, Scalar, equal, exp, floor, log, maximum, minimum, sign, sqrt, stored, where
 from thalweg.formula.slots import (
     AtParameter,

@@ -17,59 +17,17 @@ import inspect
 import operator
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, SupportsFloat, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from thalweg.errors import FormulaError, HyperparameterError, did_you_mean
+from thalweg.formula.hyperparameter import ANY_NUMBER, Hyperparameter, Schedule, Value
 from thalweg.formula.scalar import Level, Scalar
 from thalweg.formula.slots import MovedSlot, ParameterSlot, Range, Slot, State, Update
 from thalweg.formula.translation import Translation, read_translation
 
-Schedule: TypeAlias = Callable[[int], float]
-"""A value that changes over time: called with the number of steps already done."""
-Value: TypeAlias = float | Schedule | str | bool | None
-"""What a hyper-parameter may be set to; strings, booleans and None are options that change the formula."""
-
-_ANY_NUMBER = Range(float("-inf"), float("inf"), low_included=False)
-
-
-@dataclass(frozen=True)
-class Hyperparameter:
-    """A keyword-only argument of a formula."""
-
-    name: str
-    default: Value
-    range: Range = _ANY_NUMBER
-    choices: tuple[Value, ...] = ()
-    """The values of an option: each gives a formula of its own."""
-
-    @property
-    def is_option(self) -> bool:
-        """Whether its value changes the formula, not only a number in it."""
-        return bool(self.choices)
-
-    def check(self, value: Value, owner: str) -> Value:
-        """The value, a number of any kind as Python's own.
-
-        Raises `HyperparameterError` for one that is no number, or outside the range, or not one of the choices.
-        """
-        if self.is_option or value is None:
-            if value not in self.choices and not (value is None and self.default is None):
-                known = f"choose one of {', '.join(map(repr, self.choices))}" if self.choices else "give a number"
-                message = f"{owner}: `{self.name}` is {value!r}; {known}"
-                raise HyperparameterError(message)
-            return value
-        if callable(value):
-            return value
-        if isinstance(value, bool | str) or not isinstance(value, SupportsFloat):  # pyright: ignore[reportUnnecessaryIsInstance]
-            message = f"{owner}: `{self.name}` is {value!r}; it must be a number in {self.range}, or a schedule"
-            raise HyperparameterError(message)
-        number = value if isinstance(value, int | float) else float(value)  # pyright: ignore[reportUnnecessaryIsInstance]
-        if number not in self.range:
-            message = f"{owner}: `{self.name}` is {number!r}; it must lie in {self.range}"
-            raise HyperparameterError(message)
-        return number
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,7 +246,7 @@ def _read_hyperparameter(rule_name: str, argument: inspect.Parameter, hint: Any)
     if argument.default is inspect.Parameter.empty:
         message = f"rule `{rule_name}`: hyper-parameter `{argument.name}` has no default; give it the paper's"
         raise FormulaError(message)
-    bounds = _ANY_NUMBER
+    bounds = ANY_NUMBER
     for part in get_args(hint) if get_origin(hint) in (types.UnionType, typing.Union) else (hint,):
         if part is bool:
             return Hyperparameter(argument.name, argument.default, choices=(False, True))

@@ -40,6 +40,10 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (made("Adam", betas=("a", 0.9)), r"Adam: `betas\[0\]` is 'a'; it must be a number in \[0, 1\)"),
     (made("Adam", eps=-1), r"Adam: `eps` is -1; it must lie in \[0, ∞\)"),
     (made("Adam", lr=torch.ones(2)), "Adam: `lr` is a tensor of 2 elements; it must have one"),
+    (
+        made("Adam", lr=torch.tensor(0.1, requires_grad=True)),
+        "Adam: `lr` is a tensor that requires grad, and no gradient",
+    ),
     (made("AdamW", weight_decay=-1), r"AdamW: `weight_decay` is -1; it must lie in \[0, ∞\)"),
     (made("Adamax", betas=(0.9, 1.5)), r"Adamax: `betas\[1\]` is 1.5; it must lie in \[0, 1\)"),
     (made("RMSprop", alpha=-0.1), r"RMSprop: `alpha` is -0.1; it must lie in \[0, ∞\)"),
