@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from thalweg.optimizer.checkpoint import expected_shapes
 from thalweg.optimizer.reading import Reading
 
 if TYPE_CHECKING:
@@ -29,7 +28,8 @@ class Expected:
         """Why this cannot be the parameter's state; None if it can. A parameter never stepped has none."""
         if not state:
             return None
-        shapes = expected_shapes(self._reading, parameter, self._dialect)
+        names = self._dialect.state_names
+        shapes = {names.get(n, n): tuple(like.shape) for n, like in self._reading.states_of(parameter).items()}
         expected = {*shapes, "step"} if self._dialect.keeps_step else set(shapes)
         optional = self._dialect.optional_states
         if not expected - optional <= set(state) <= expected | optional:
