@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from thalweg.chain.whole import MatrixMethod, Whole
 from thalweg.errors import ChainError
 from thalweg.formula import Hyperparameter, IsMatrixSlot, Range, Rule, Schedule, Stage, Trace, Value, trace
+from thalweg.formula.naming import labels_of, unique_names
 
 if TYPE_CHECKING:
     from collections.abc import Container, Hashable, Iterable, Mapping
@@ -86,6 +87,14 @@ class Chain:
         """The chain without its numbers, as text: two chains of one form can take each other's state."""
         before, behind = ([repr(stage.form) for stage in stages] for stages in (self.stages, self.behind))
         return f"chain({', '.join([*before, *(['step()'] if self.step else []), *behind])})"
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The schedules that drive its numbers, by their names in a parameter group."""
+        names = unique_names(self.rules, labels_of(self.rules))
+        given = {names[at, own]: value for at, stage in enumerate(self.rules) for own, value in stage.numbers.items()}
+        given |= {"lr": self.step.learning_rate} if self.step else {}
+        return {name: value for name, value in given.items() if callable(value)}
 
     def kind_of(self, names: Container[str], *, is_matrix: bool) -> Kind:
         """How the chain sees a parameter that is spoken of by these names, of those that it selects by."""

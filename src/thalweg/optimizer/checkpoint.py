@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from thalweg.errors import CheckpointError
 from thalweg.optimizer.dialect import PLUMBING
 from thalweg.optimizer.expected import Expected
+from thalweg.optimizer.positions import CONTROLLERS, misfit, positions_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from thalweg.chain import Chain
     from thalweg.optimizer.dialect import Dialect
 
 
 def as_plain(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """A state dict of plain dictionaries, whose groups name their chain by its form: it can be read without us."""
+    """A state dict of plain dictionaries: it can be read without us.
+
+    Its groups name their chain by its form, and say where the controllers in it stand.
+    """
     state_dict["state"] = {
         key: dict(state) if isinstance(state, dict) else state for key, state in state_dict["state"].items()
     }
     for group in state_dict["param_groups"]:
         if "chain" in group:
+            positions = positions_of(group["chain"])
+            if positions:
+                group[CONTROLLERS] = positions
             group["chain"] = group["chain"].form
     return state_dict
 
@@ -37,6 +45,7 @@ def check_fits(state_dict: Mapping[str, Any], groups: Sequence[dict[str, Any]], 
         )
         raise CheckpointError(message)
     copied: dict[Any, dict[str, Any]] = {}
+    standing: dict[int, Mapping[str, Any]] = {}
     for saved, group in zip(saved_groups, groups, strict=True):
         chain = group.get("chain")
         if chain is not None and saved.get("chain") != chain.form:
@@ -45,7 +54,9 @@ def check_fits(state_dict: Mapping[str, Any], groups: Sequence[dict[str, Any]], 
             )
             raise CheckpointError(message)
         _check_settings(saved, group)
-        settings = {name: value for name, value in saved.items() if name not in ("params", "chain")}
+        if chain is not None:
+            _check_positions(saved.get(CONTROLLERS, {}), chain, standing)
+        settings = {name: value for name, value in saved.items() if name not in ("params", "chain", CONTROLLERS)}
         expected = Expected({**group, **settings}, dialect)
         for key, parameter in zip(saved["params"], group["params"], strict=True):
             if key in state_dict["state"]:
@@ -75,6 +86,18 @@ def _check_settings(saved: Mapping[str, Any], group: Mapping[str, Any]) -> None:
     if missing:
         message = f"the state's parameter groups lack {', '.join(missing)}: they are another optimizer's"
         raise CheckpointError(message)
+
+
+def _check_positions(positions: Any, chain: Chain, standing: dict[int, Mapping[str, Any]]) -> None:  # noqa: ANN401  # a file may hold anything
+    """Refuse positions that the controllers of a chain cannot take."""
+    if not isinstance(positions, dict):
+        raise CheckpointError(f"the state's `{CONTROLLERS}` is {positions!r}, and no dictionary")
+    schedules = chain.schedules
+    for name, states in cast("dict[str, Any]", positions).items():
+        if name in schedules:
+            why = misfit(schedules[name], states, standing)
+            if why is not None:
+                raise CheckpointError(f"`{name}`: {why}")
 
 
 def _copied(state: Mapping[str, Any], parameter: torch.Tensor, expected: Expected, label: str) -> dict[str, Any]:

@@ -39,13 +39,15 @@ class plateau(Schedule):
     """Times a factor whenever a metric has not got better for more than `patience` looks at it. It never ends.
 
     A controller, and no function of the step: its value is its present rate, whatever the step, and changes by
-    `update(metric)` alone. So keep a name for it, and call that after each validation; save its `state_dict` beside
-    the optimizer's. Arguments, defaults and numbers are those of `torch.optim.lr_scheduler.ReduceLROnPlateau`: a
-    metric is better if it beats the best so far by the threshold, relative (`rel`; for metrics that cannot be below
-    0) or absolute (`abs`); after a decay, `cooldown` looks do not count; a decay by no more than `eps` is left out.
+    `update(metric)` alone. So keep a name for it, and call that after each validation. Where it stands is saved and
+    loaded with the state of the optimizer that follows it; without one, save its `state_dict`. Arguments, defaults and
+    numbers are those of `torch.optim.lr_scheduler.ReduceLROnPlateau`: a metric is better if it beats the best so far by
+    the threshold, relative (`rel`; for metrics that cannot be below 0) or absolute (`abs`); after a decay, `cooldown`
+    looks do not count; a decay by no more than `eps` is left out.
 
     All that hold one controller follow it together, as all groups of an optimizer follow torch's; so a chain used for
-    two optimizers has one controller for both, and twice as many updates if each loop calls it. To have them apart,
+    two optimizers has one controller for both, twice as many updates if each loop calls it, and loading the state of
+    one moves it for the other. To have them apart,
     write `plateau(…)` twice, or deepcopy the chain. A copy, a deep copy or what pickle restores begins where the
     original stands and is apart from it from then on; `dataclasses.replace` begins anew. No two are equal.
 
