@@ -1,7 +1,7 @@
 """The grammar: stages, and how they compose."""
 
 from thalweg.chain.averages import ema, lookahead, polyak, swa
-from thalweg.chain.chain import LEARNING_RATE, Chain, Kind, Step, chain, step
+from thalweg.chain.chain import Chain, Kind, Step, chain, step
 from thalweg.chain.clip import clip, clip_value
 from thalweg.chain.decay import decay, decoupled_decay
 from thalweg.chain.rounding import kahan
@@ -35,7 +35,6 @@ def stages() -> dict[str, Rule]:
 
 
 __all__ = [
-    "LEARNING_RATE",
     "Chain",
     "Kind",
     "MatrixMethod",

@@ -20,9 +20,10 @@ import typing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
-from thalweg.errors import FormulaError, HyperparameterError, did_you_mean
+from thalweg.errors import FormulaError, did_you_mean
 from thalweg.formula.hyperparameter import ANY_NUMBER, Hyperparameter, Schedule, Value
 from thalweg.formula.scalar import Level, Scalar
+from thalweg.formula.settings import as_typed, numbers_of, options_of, read_settings, values_of
 from thalweg.formula.slots import MovedSlot, ParameterSlot, Range, Slot, State, Update
 from thalweg.formula.translation import Translation, read_translation
 
@@ -78,21 +79,7 @@ class Rule:
 
         Raises `HyperparameterError` for an unknown name or a value out of range.
         """
-        names = list(self.hyperparameters)
-        if len(first) > min(1, len(names)):
-            message = (
-                f"{self.name}() takes {min(1, len(names))} positional argument, and got {len(first)}; name the others"
-            )
-            raise HyperparameterError(message)
-        typed: dict[str, Value] = dict(zip(names, first, strict=False))
-        for name, value in settings.items():
-            if name not in self.hyperparameters:
-                message = f"{self.name}() has no hyper-parameter `{name}`; {did_you_mean(name, names)}"
-                raise HyperparameterError(message)
-            if name in typed:
-                message = f"{self.name}() got `{name}` twice, by position and by name"
-                raise HyperparameterError(message)
-            typed[name] = value
+        typed = read_settings(self.name, self.hyperparameters, first, settings)
         checked = {name: self.hyperparameters[name].check(value, self.name) for name, value in typed.items()}
         return Stage(self, tuple(checked.items()), len(first), _as_names(only), _as_names(skip))
 
@@ -121,20 +108,17 @@ class Stage:
     @property
     def values(self) -> dict[str, Value]:
         """Every hyper-parameter's value, typed or default."""
-        defaults = {name: hyper.default for name, hyper in self.rule.hyperparameters.items()}
-        return defaults | dict(self.typed)
+        return values_of(self.rule.hyperparameters, self.typed)
 
     @property
     def options(self) -> dict[str, Value]:
         """The settings that change the formula itself."""
-        hypers = self.rule.hyperparameters
-        return {name: value for name, value in self.values.items() if hypers[name].is_option or value is None}
+        return options_of(self.rule.hyperparameters, self.typed)
 
     @property
     def numbers(self) -> dict[str, float | Schedule]:
         """The settings that are numbers or schedules."""
-        options = self.options
-        return {name: typing.cast("float", value) for name, value in self.values.items() if name not in options}
+        return numbers_of(self.rule.hyperparameters, self.typed)
 
     def replace(self, numbers: Mapping[str, Value]) -> Stage:
         """The same stage with other values."""
@@ -150,10 +134,7 @@ class Stage:
         return dataclasses.replace(self, typed=options, by_position=0)
 
     def __repr__(self) -> str:
-        values = [_as_typed(value) for _, value in self.typed]
-        names = [name for name, _ in self.typed]
-        parts = values[: self.by_position]
-        parts += [f"{name}={value}" for name, value in list(zip(names, values, strict=True))[self.by_position :]]
+        parts = as_typed(self.typed, self.by_position)
         chosen = {"only": self.only, "skip": self.skip}
         parts += [f"{name}={(some[0] if len(some) == 1 else some)!r}" for name, some in chosen.items() if some]
         return f"{self.rule.name}({', '.join(parts)})"
@@ -259,7 +240,3 @@ def _read_hyperparameter(rule_name: str, argument: inspect.Parameter, hint: Any)
 
 def _as_names(names: str | Iterable[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _as_typed(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)

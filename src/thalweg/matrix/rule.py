@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import torch
 
 from thalweg.errors import HyperparameterError, ParameterError, did_you_mean
+from thalweg.formula.settings import read_settings
 from thalweg.matrix.stack import States, as_steps, chosen, working_dtype
 from thalweg.matrix.stage import MatrixStage
 
@@ -70,14 +71,7 @@ class MatrixRule:
 
         Raises `HyperparameterError` for an unknown name, a value out of range, or one that has no effect.
         """
-        names = list(self.hyperparameters)
-        if len(first) > 1:
-            message = f"{self.name}() takes 1 positional argument, and got {len(first)}; name the others"
-            raise HyperparameterError(message)
-        if first and names[0] in typed:
-            message = f"{self.name}() got `{names[0]}` twice, by position and by name"
-            raise HyperparameterError(message)
-        given = dict(zip(names, first, strict=False)) | typed
+        given = read_settings(self.name, self.hyperparameters, first, typed)
         stage = MatrixStage(self, tuple(self.check(given).items()), by_position=len(first))
         self._refuse_idle(stage)
         return stage

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, cast
 
+from thalweg.formula.settings import as_typed, numbers_of, options_of, values_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,20 +34,17 @@ class MatrixStage:
     @property
     def values(self) -> dict[str, Value]:
         """Every hyper-parameter's value, typed or default."""
-        defaults = {name: hyper.default for name, hyper in self.rule.hyperparameters.items()}
-        return defaults | dict(self.typed)
+        return values_of(self.rule.hyperparameters, self.typed)
 
     @property
     def options(self) -> dict[str, Value]:
         """The settings that change the method itself, and which states it has."""
-        hypers = self.rule.hyperparameters
-        return {name: value for name, value in self.values.items() if hypers[name].is_option or value is None}
+        return options_of(self.rule.hyperparameters, self.typed)
 
     @property
     def numbers(self) -> dict[str, float | Schedule]:
         """The settings that are numbers or schedules."""
-        options = self.options
-        return {name: cast("float", value) for name, value in self.values.items() if name not in options}
+        return numbers_of(self.rule.hyperparameters, self.typed)
 
     def replace(self, numbers: Mapping[str, Value]) -> MatrixStage:
         """The same stage with other values. Raises `HyperparameterError`."""
@@ -73,12 +72,4 @@ class MatrixStage:
         return ""
 
     def __repr__(self) -> str:
-        values = [_as_typed(value) for _, value in self.typed]
-        names = [name for name, _ in self.typed]
-        parts = values[: self.by_position]
-        parts += [f"{name}={value}" for name, value in list(zip(names, values, strict=True))[self.by_position :]]
-        return f"{self.rule.name}({', '.join(parts)})"
-
-
-def _as_typed(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)
+        return f"{self.rule.name}({', '.join(as_typed(self.typed, self.by_position))})"

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from thalweg.chain import LEARNING_RATE
 from thalweg.errors import ChainError
 from thalweg.formula import Level
 from thalweg.kernels.geometry import shape_of
@@ -16,8 +15,7 @@ from thalweg.optimizer.selection import kinds
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from thalweg.chain import Chain
-    from thalweg.formula import Hyperparameter, Schedule, Trace
+    from thalweg.formula import Schedule
     from thalweg.optimizer.dialect import Dialect
     from thalweg.optimizer.formulas import Formula
 
@@ -123,7 +121,7 @@ class Reading:
                 group[name] = self.schedules[name](group["steps"])
         done = group.get("steps", 0)
         self.numbers |= {name: float(v(done) if callable(v) else v) for name, v in numbers.items()}
-        self._hyperparameters = {n: h for traced in traces for n, h in _hyperparameters(chain, traced).items()}
+        self._hyperparameters = chain.hyperparameters(*traces)
         of_model = {kept for traced in traces for kept in traced.states if kept.level is Level.MODEL}
         for kept in of_model:
             group.setdefault(kept.name, self.numbers[kept.start] if isinstance(kept.start, str) else kept.start)
@@ -134,12 +132,6 @@ class Reading:
         # A tensor that the device reads at every step is not read here, where reading it would wait for the device.
         self._has_tensors = not self._capturable and any(_holds_tensor(value) for value in self._seen)
         self.changed = True
-
-
-def _hyperparameters(chain: Chain, traced: Trace) -> dict[str, Hyperparameter]:
-    named = traced.hyperparameters.items()
-    rules = {name: chain.rules[place].rule.hyperparameters[local] for name, (place, local) in named}
-    return {"lr": LEARNING_RATE, **rules}
 
 
 def _holds_tensor(value: Any) -> bool:  # noqa: ANN401  # an entry of a group may be anything
