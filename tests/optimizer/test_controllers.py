@@ -14,22 +14,17 @@ import pytest
 import torch
 
 import thalweg as tw
+from schedules.test_plateau_state import fed
 from thalweg.errors import CheckpointError
 from thalweg.schedules import plateau, warmup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 COPIES: dict[str, Callable[[Any], Any]] = {
     "deepcopy": copy.deepcopy,
     "pickle": lambda controller: pickle.loads(pickle.dumps(controller)),  # noqa: S301  # our own bytes
 }
-
-
-def fed(controller: plateau, metrics: Iterable[float]) -> plateau:
-    for metric in metrics:
-        controller.update(metric)
-    return controller
 
 
 def scheduled(chain: tw.Chain) -> tw.Optimizer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -12,6 +13,9 @@ import thalweg as tw
 from descents import descend, give_gradients, parameters
 from dropins import CASES, NAMES, OF_TENSORS, OF_TENSORS_CASES, Settings, default_dtype, label, ours, suited, theirs
 from tolerances import TORCH, TORCH_DECOUPLED, deviation
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHAPES = ((3, 4), (), (7,), (2, 1, 3), (0,), (5, 300))
 every_case = pytest.mark.parametrize("case", CASES + OF_TENSORS_CASES, ids=label)
@@ -47,19 +51,26 @@ def test_in_single_precision(case: tuple[str, Settings]) -> None:
     assert deviation(found, expected) <= (TORCH_DECOUPLED if rounds_more else TORCH[torch.float32])
 
 
-@every_case
-def test_single_precision_is_no_further_from_double_precision_than_torch(case: tuple[str, Settings]) -> None:
-    name, settings = case
-    found, plain, exact = (parameters(suited(name, SHAPES), torch.float32) for _ in range(3))
-    truth = [parameter.detach().double().requires_grad_() for parameter in exact]
-    optimizers = ours(name)(found, **settings), theirs(name)(plain, **settings), theirs(name)(truth, **settings)
-    for step in range(100):
+def beside_double_precision(
+    name: str, dtype: torch.dtype, settings: Settings, exact: Settings, steps: int
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Where ours and torch's arrive in a dtype, and torch's in double precision, by the same rounded gradients."""
+    found, plain = (parameters(suited(name, SHAPES), dtype) for _ in range(2))
+    truth = [parameter.detach().double().requires_grad_() for parameter in found]
+    optimizers = ours(name)(found, **settings), theirs(name)(plain, **settings), theirs(name)(truth, **settings | exact)
+    for step in range(steps):
         give_gradients(found, step)
         for mine, other, wide in zip(found, plain, truth, strict=True):
             assert mine.grad is not None
             other.grad, wide.grad = mine.grad.clone(), mine.grad.double()
         for optimizer in optimizers:
             optimizer.step()
+    return found, plain, truth
+
+
+@every_case
+def test_single_precision_is_no_further_from_double_precision_than_torch(case: tuple[str, Settings]) -> None:
+    found, plain, truth = beside_double_precision(case[0], torch.float32, case[1], {}, 100)
     distance = deviation(found, truth)
     assert distance <= TORCH[torch.float32]
     assert distance <= 1.5 * deviation(plain, truth) + 1e-7  # a last bit this way or that is luck
@@ -127,17 +138,8 @@ def test_the_rate_and_the_betas_may_be_tensors_that_change() -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("name", OF_TENSORS)
 def test_half_precision_is_no_further_from_double_precision_than_torch(name: str, dtype: torch.dtype) -> None:
-    found, plain = (parameters(suited(name, SHAPES), dtype) for _ in range(2))
-    truth = [parameter.detach().double().requires_grad_() for parameter in found]
     eps = {"eps": (torch.finfo(dtype).eps, 1e-3)} if name == "Adafactor" else {}
-    optimizers = ours(name)(found), theirs(name)(plain), theirs(name)(truth, **eps)
-    for step in range(10):
-        give_gradients(found, step)
-        for mine, other, wide in zip(found, plain, truth, strict=True):
-            assert mine.grad is not None
-            other.grad, wide.grad = mine.grad.clone(), mine.grad.double()
-        for optimizer in optimizers:
-            optimizer.step()
+    found, plain, truth = beside_double_precision(name, dtype, {}, eps, 10)
     distance, rounding = deviation(found, truth), torch.finfo(dtype).eps
     assert 0 < distance <= 4 * rounding
     if (name, dtype) != ("NAdam", torch.float16):  # there torch's eps rounds to nothing, and it divides by it
