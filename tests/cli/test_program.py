@@ -59,7 +59,7 @@ def test_help_names_the_commands_and_loads_neither_torch_nor_a_compiler() -> Non
         "print([name for name in ('torch', 'numba', 'scipy', 'plotly', 'sqlalchemy', 'numpy') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for command in ("race", "list", "explain", "report"):
+    for command in ("race", "list", "explain", "report", "bench"):
         assert command in answer.stdout
     assert answer.stdout.strip().endswith("[]")
 
