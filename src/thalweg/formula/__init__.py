@@ -2,8 +2,9 @@
 
 from thalweg.formula.cut import AnyStage, Cut, WholeStage
 from thalweg.formula.reductions import largest, mean, norm, rms, total
-from thalweg.formula.rule import Hyperparameter, Rule, Schedule, Stage, Value, rule
+from thalweg.formula.rule import Rule, Stage, rule
 from thalweg.formula.scalar import Level, Scalar, equal, exp, floor, log, maximum, minimum, sign, sqrt, stored, where
+from thalweg.formula.settings import Hyperparameter, Schedule, Settings, Value
 from thalweg.formula.slots import (
     AtParameter,
     ColumnZeros,
@@ -58,6 +59,7 @@ __all__ = [
     "Rule",
     "Scalar",
     "Schedule",
+    "Settings",
     "Stage",
     "Start",
     "State",

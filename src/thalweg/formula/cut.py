@@ -14,8 +14,8 @@ from thalweg.formula.rule import Stage
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Mapping
 
-    from thalweg.formula.rule import Schedule, Value
     from thalweg.formula.scalar import Scalar
+    from thalweg.formula.settings import Schedule, Value
 
 
 class Named(Protocol):

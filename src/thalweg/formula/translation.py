@@ -20,7 +20,7 @@ from thalweg.errors import FormulaError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from thalweg.formula.rule import Hyperparameter, Value
+    from thalweg.formula.settings import Hyperparameter, Value
 
 Library: TypeAlias = Literal["torch", "Keras", "paper"]
 
