@@ -131,3 +131,8 @@ shampoo = MatrixMethod("shampoo")
 soap = MatrixMethod("soap")
 muon = MatrixMethod("muon")
 psgd_kron = MatrixMethod("psgd_kron")
+
+
+def matrix_methods() -> dict[str, MatrixMethod]:
+    """Every method that sees a weight as a matrix, by its name, from the oldest on; torch is not loaded."""
+    return {method.name: method for method in (full_matrix_adagrad, shampoo, soap, muon, psgd_kron)}

@@ -4,7 +4,7 @@ from thalweg.formula.cut import AnyStage, Cut, WholeStage
 from thalweg.formula.reductions import largest, mean, norm, rms, total
 from thalweg.formula.rule import Rule, Stage, rule
 from thalweg.formula.scalar import Level, Scalar, equal, exp, floor, log, maximum, minimum, sign, sqrt, stored, where
-from thalweg.formula.settings import Hyperparameter, Schedule, Settings, Value
+from thalweg.formula.settings import Hyperparameter, Schedule, Settings, Value, unknown_setting
 from thalweg.formula.slots import (
     AtParameter,
     ColumnZeros,
@@ -86,5 +86,6 @@ __all__ = [
     "stored",
     "total",
     "trace",
+    "unknown_setting",
     "where",
 ]

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from thalweg.errors import FormulaError, HyperparameterError, did_you_mean
 from thalweg.formula.scalar import Level, Scalar
-from thalweg.formula.settings import ANY_NUMBER, Hyperparameter, Schedule, Settings, Value
+from thalweg.formula.settings import ANY_NUMBER, Hyperparameter, Schedule, Settings, Value, unknown_setting
 from thalweg.formula.slots import MovedSlot, ParameterSlot, Range, Slot, State, Update
 from thalweg.formula.translation import Translation, read_translation
 
@@ -87,8 +87,7 @@ class Rule:
         typed: dict[str, Value] = dict(zip(names, first, strict=False))
         for name, value in settings.items():
             if name not in self.hyperparameters:
-                message = f"{self.name}() has no hyper-parameter `{name}`; {did_you_mean(name, names)}"
-                raise HyperparameterError(message)
+                raise unknown_setting(self, name)
             if name in typed:
                 message = f"{self.name}() got `{name}` twice, by position and by name"
                 raise HyperparameterError(message)

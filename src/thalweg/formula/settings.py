@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, SupportsFloat, TypeAlias, cast
 
-from thalweg.errors import HyperparameterError
+from thalweg.errors import HyperparameterError, did_you_mean
 from thalweg.formula.slots import Range
 
 Schedule: TypeAlias = Callable[[int], float]
@@ -15,6 +15,7 @@ Schedule: TypeAlias = Callable[[int], float]
 Value: TypeAlias = float | Schedule | str | bool | None
 """What a hyper-parameter may be set to; strings, booleans and None are options that change the formula."""
 
+_RATES = ("lr", "learning_rate")
 ANY_NUMBER = Range(float("-inf"), float("inf"), low_included=False)
 
 
@@ -68,6 +69,20 @@ class Settable(Protocol):
     def hyperparameters(self) -> Mapping[str, Hyperparameter]:
         """What may be set, by name."""
         ...
+
+    @property
+    def learning_rate(self) -> float | None:
+        """A rate to start from, if it takes one."""
+        ...
+
+
+def unknown_setting(rule: Settable, name: str) -> HyperparameterError:
+    """The error about a setting that a rule does not have."""
+    if name in _RATES and rule.learning_rate is not None:
+        hint = f"the learning rate stands behind it: chain({rule.name}(), step(…))"
+    else:
+        hint = did_you_mean(name, rule.hyperparameters)
+    return HyperparameterError(f"{rule.name}() has no hyper-parameter `{name}`; {hint}")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import torch
 
-from thalweg.errors import HyperparameterError, ParameterError, did_you_mean
+from thalweg.errors import HyperparameterError, ParameterError
+from thalweg.formula import unknown_setting
 from thalweg.matrix.stack import States, as_steps, chosen, working_dtype
 from thalweg.matrix.stage import MatrixStage
 
@@ -87,8 +88,7 @@ class MatrixRule:
         checked: dict[str, Value] = {}
         for name, value in values.items():
             if name not in self.hyperparameters:
-                nearest = did_you_mean(name, self.hyperparameters)
-                raise HyperparameterError(f"{self.name}() has no hyper-parameter `{name}`; {nearest}")
+                raise unknown_setting(self, name)
             checked[name] = self.hyperparameters[name].check(value, self.name)
             if name in self.whole and isinstance(value, float) and not value.is_integer():
                 raise HyperparameterError(f"{self.name}: `{name}` is {value!r}; it must be a whole number")
