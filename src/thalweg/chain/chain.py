@@ -163,7 +163,9 @@ class Chain:
 
 
 def step(learning_rate: float | Schedule) -> Step:
-    """The stage that moves the parameter, by a constant rate or a schedule. Raises `HyperparameterError` below 0.
+    """The stage that moves the parameter, by a constant rate or a schedule.
+
+    Raises `HyperparameterError` below 0.
 
     >>> step(0.1)
     step(0.1)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.formula import Hyperparameter, Schedule, Value
+    from thalweg.formula.translation import Translation
 
 Role: TypeAlias = Literal["matrix", "embedding", "head", "norm", "bias"]
 """What a parameter is in its module; `matrix` is a hidden weight."""
@@ -60,6 +61,8 @@ class MatrixRule:
     """A hyper-parameter that has an effect only while another has one of these values; none named: while it is set."""
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
     """`dialect`, `when`, and where each default comes from, by its name."""
+    translations: tuple[Translation, ...] = ()
+    """What it and its settings are called in torch."""
 
     @property
     def doc(self) -> str:

@@ -81,6 +81,13 @@ def schedule_free_sgd(
     evaluate=lambda p, z, *, beta1: (p - (1 - beta1) * z) / beta1,
     dialect="The authors' code: the second moment is corrected itself, as Adam's; Algorithm 1 corrects the rate, and "
     "weighs the average by that.",
+    translations=(
+        (
+            "keras.optimizers.ScheduleFreeAdamW(learning_rate=lr, beta_1=beta1, beta_2=beta2, epsilon=eps, "
+            "warmup_steps=warmup_steps) where rate_power=0; its own weight_decay moves the parameter alone; on its "
+            "torch backend Keras 3.15 takes other steps: it overwrites z before it has read it"
+        ),
+    ),
 )
 def schedule_free_adamw(
     g: Direction,
