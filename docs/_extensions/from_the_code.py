@@ -90,7 +90,7 @@ def matrix_page() -> Iterator[str]:
         yield f"## {rule.title}\n"
         yield f"`{rule.name}`. {rule.doc}\n"
         yield "```{code-block} text\n" + "\n".join(rule.algorithm) + "\n```\n"
-        yield f"**Takes.** {taken_by(method()).capitalize()}.\n"
+        yield f"**Takes** {taken_by(method())}.\n"
         yield f"**Source.** {rule.source}\n"
         for label, note in (("Dialects", "dialect"), ("When to use it", "when")):
             yield f"**{label}.** {rule.notes[note]}\n"

@@ -64,7 +64,8 @@ def test_the_states_that_are_told_are_those_that_an_optimizer_keeps(
     optimizer.step()
     kept = {name.rpartition(".")[2]: value for name, value in optimizer.state[weight].items() if name != "step"}
     size = sum(state.nbytes for state in kept.values()) / weight.numel()
-    assert f"({size:.3g} bytes a parameter in float32)" in told
+    count = f"{size:,.0f}" if size >= 100 else f"{size:.3g}"
+    assert f"({count} bytes a parameter in float32)" in told
     for name, state in kept.items():
         assert f"{name} {' × '.join(map(str, state.shape)) or 'one number'}" in told
 

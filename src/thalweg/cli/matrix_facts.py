@@ -20,9 +20,9 @@ def states_of(whole: Whole) -> str:
     begun = whole.rule.begin(torch.empty((1, rows, columns), device="meta"), settings)
     sizes = {name: tuple(state.shape[1:]) for name, state in begun.items()}
     told = [f"{name} {' × '.join(map(str, size)) or 'one number'}" for name, size in sizes.items()]
-    count = sum(state.numel() for state in begun.values()) / (rows * columns)
-    kept = f"{', '.join(told)}" if told else "nothing"
-    return f"of a weight of {rows} × {columns}: {kept} ({4 * count:.3g} bytes a parameter in float32)"
+    each = 4 * sum(state.numel() for state in begun.values()) / (rows * columns)
+    count = f"{each:,.0f}" if each >= 100 else f"{each:.3g}"
+    return f"of a weight of {rows} × {columns}: {', '.join(told)} ({count} bytes a parameter in float32)"
 
 
 def taken_by(whole: Whole) -> str:

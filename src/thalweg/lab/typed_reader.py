@@ -1,7 +1,7 @@
 """What may be typed for a chain, and what it stands for: read as Python has it, never executed.
 
 Calls of stages, rules, matrix methods and schedules, with or without `tw.` before them; schedules composed by `>>`, `*`
-and `.until()`; literals, lists, tuples and the dictionary of a `route`; numbers computed by + - * / and **.
+and `.until()`; literals, lists, tuples and the dictionary of a `route`; numbers computed by `+ - * / **`.
 """
 
 from __future__ import annotations
