@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from thalweg.errors import ChainError, RaceError
-from thalweg.lab import contenders
+from thalweg.lab import contenders, problems
 from thalweg.lab.entries import resolve
-from thalweg.lab.fit import check_fit
+from thalweg.lab.fit import check_fit, evaluates_apart
 from thalweg.lab.program import compile_race
 from thalweg.lab.race import Race
+from thalweg.optimizer import Optimizer
 
 MUON = "chain(muon(only='matrix'), adam(skip='matrix'), step(lr))"
 ROUTE = "route({'matrix': chain(muon(), step(lr)), '*': chain(adam(), step(3e-4))})"
@@ -23,6 +24,7 @@ ROUTE = "route({'matrix': chain(muon(), step(lr)), '*': chain(adam(), step(3e-4)
         (MUON, "mnist_mlp"),
         (ROUTE, "mnist_mlp"),
         ("chain(adam(), decay(0.1, skip='bias'), step(lr))", "mnist_softmax"),
+        ("chain(lars(only='matrix'), adam(skip='matrix'), step(lr))", "mnist_mlp"),
     ],
 )
 def test_what_fits_may_race(optimizer: str, problem: str) -> None:
@@ -49,6 +51,21 @@ def test_what_does_not_fit_is_told_why(optimizer: str, problem: str, why: str) -
     (reference,) = resolve([problem])
     with pytest.raises(RaceError, match=rf"cannot race on `{problem}`: .*{why}"):
         check_fit(contenders.get(optimizer), reference)
+
+
+@pytest.mark.parametrize(
+    ("typed", "apart"),
+    [
+        ("chain(adam(), step(0.1))", False),
+        ("chain(adam(), step(0.1), ema(0.9))", True),
+        ("chain(lars(only='matrix'), adam(skip='matrix'), step(0.1))", False),
+        ("route({'matrix': chain(muon(), step(0.1)), '*': chain(schedule_free_adamw(), step(0.1))})", True),
+        ("chain(adam(), step(0.1), ema(0.9, only='matrix'))", True),
+    ],
+)
+def test_where_a_model_is_evaluated_is_asked_of_what_steps_it(typed: str, apart: bool) -> None:
+    optimizer = Optimizer(problems.get("mnist_mlp").build_model(0), contenders.get(typed).build(1.0))
+    assert evaluates_apart(optimizer) is apart
 
 
 def test_a_race_asks_before_it_begins() -> None:

@@ -25,7 +25,8 @@ def check_fit(entrant: Contender, reference: Reference) -> None:
     """
     built = entrant.build(entrant.default)
     for chain in chains_of(built):
-        _ = chain.traces()
+        if not chain.selects:  # which of its stages meet is told by a model alone
+            _ = chain.traces()
     if not isinstance(built, Route) and not built.selects and not built.wholes:
         return  # it steps whatever there is
     if isinstance(reference, SurfaceReference):
@@ -39,6 +40,12 @@ def check_fit(entrant: Contender, reference: Reference) -> None:
 def chains_of(built: Chain | Route) -> tuple[Chain, ...]:
     """The chains of a route, or the one that it is."""
     return tuple(chain for _, chain in built.entries) if isinstance(built, Route) else (built,)
+
+
+def evaluates_apart(optimizer: Optimizer) -> bool:
+    """Whether some parameter is to be evaluated where it is not: at an average, or where a schedule-free rule says."""
+    treated = ((group["chain"], kinds(group, group["chain"])) for group in optimizer.param_groups)
+    return any(traced.evaluation is not None for chain, some in treated for traced in chain.traces(some))
 
 
 def _refusal_on_surface(built: Chain | Route, dimension: int) -> str:
@@ -57,13 +64,13 @@ def _refusal_in_training(built: Chain | Route, reference: TrainingReference) -> 
         groups = Optimizer(model, built, backend="reference").param_groups
     except ThalwegError as error:
         return str(error)
-    used: set[str] = set()
+    used: list[Whole] = []
     roles: dict[str, None] = {}
     for group in groups:
         chain = group["chain"]
         roles |= dict.fromkeys(group.get("roles", ()))
-        used |= {repr(whole.rule) for kind in kinds(group, chain) if (whole := chain.whole_for(kind)) is not None}
-    idle = [whole for chain in chains_of(built) for whole in _wholes(chain) if repr(whole.rule) not in used]
+        used += [whole for kind in kinds(group, chain) if (whole := chain.whole_for(kind)) is not None]
+    idle = [whole for chain in chains_of(built) for whole in _wholes(chain) if whole not in used]
     if idle:
         return f"{idle[0]!r} has nothing to step there: the parameters' roles are {', '.join(roles)}"
     return ""
