@@ -8,7 +8,16 @@ from thalweg.chain.rounding import kahan
 from thalweg.chain.route import Route, route
 from thalweg.chain.sparsity import l1, soft_threshold
 from thalweg.chain.variants import cautious, mars
-from thalweg.chain.whole import MatrixMethod, Whole, full_matrix_adagrad, muon, psgd_kron, shampoo, soap
+from thalweg.chain.whole import (
+    MatrixMethod,
+    Whole,
+    full_matrix_adagrad,
+    matrix_methods,
+    muon,
+    psgd_kron,
+    shampoo,
+    soap,
+)
 from thalweg.formula import Rule
 
 
@@ -53,6 +62,7 @@ __all__ = [
     "l1",
     "lookahead",
     "mars",
+    "matrix_methods",
     "muon",
     "polyak",
     "psgd_kron",

@@ -181,7 +181,9 @@ def _origins(traces: Iterable[Trace]) -> dict[str, tuple[int, str]]:
 
 
 def step(learning_rate: float | Schedule) -> Step:
-    """The stage that moves the parameter, by a constant rate or a schedule. Raises `HyperparameterError` below 0.
+    """The stage that moves the parameter, by a constant rate or a schedule.
+
+    Raises `HyperparameterError` below 0.
 
     >>> step(0.1)
     step(0.1)

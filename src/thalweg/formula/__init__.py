@@ -5,6 +5,7 @@ from thalweg.formula.hyperparameter import Hyperparameter, Schedule, Value
 from thalweg.formula.reductions import largest, mean, norm, rms, total
 from thalweg.formula.rule import Rule, Stage, rule
 from thalweg.formula.scalar import Level, Scalar, equal, exp, floor, log, maximum, minimum, sign, sqrt, stored, where
+from thalweg.formula.settings import Settings, unknown_setting
 from thalweg.formula.slots import (
     AtParameter,
     ColumnZeros,
@@ -59,6 +60,7 @@ __all__ = [
     "Rule",
     "Scalar",
     "Schedule",
+    "Settings",
     "Stage",
     "Start",
     "State",
@@ -85,5 +87,6 @@ __all__ = [
     "stored",
     "total",
     "trace",
+    "unknown_setting",
     "where",
 ]

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 from thalweg.errors import FormulaError, did_you_mean
 from thalweg.formula.hyperparameter import ANY_NUMBER, Hyperparameter, Schedule, Value
 from thalweg.formula.scalar import Level, Scalar
-from thalweg.formula.settings import as_typed, numbers_of, options_of, read_settings, values_of
+from thalweg.formula.settings import Settings, read_settings
 from thalweg.formula.slots import MovedSlot, ParameterSlot, Range, Slot, State, Update
 from thalweg.formula.translation import Translation, read_translation
 
@@ -79,7 +79,7 @@ class Rule:
 
         Raises `HyperparameterError` for an unknown name or a value out of range.
         """
-        typed = read_settings(self.name, self.hyperparameters, first, settings)
+        typed = read_settings(self, first, settings)
         checked = {name: self.hyperparameters[name].check(value, self.name) for name, value in typed.items()}
         return Stage(self, tuple(checked.items()), len(first), _as_names(only), _as_names(skip))
 
@@ -93,51 +93,33 @@ class Rule:
         return f"<rule {self.name}>"
 
 
-@dataclass(frozen=True)
-class Stage:
+@dataclass(frozen=True, repr=False)
+class Stage(Settings):
     """A rule with its settings: inert, comparable, printed as it is typed."""
 
     rule: Rule
-    typed: tuple[tuple[str, Value], ...] = ()
-    by_position: int = field(default=0, compare=False)
     only: tuple[str, ...] = ()
     """The roles and patterns of names of the parameters that it is for; none means all."""
     skip: tuple[str, ...] = ()
     """Those of the parameters that it leaves out."""
 
-    @property
-    def values(self) -> dict[str, Value]:
-        """Every hyper-parameter's value, typed or default."""
-        return values_of(self.rule.hyperparameters, self.typed)
-
-    @property
-    def options(self) -> dict[str, Value]:
-        """The settings that change the formula itself."""
-        return options_of(self.rule.hyperparameters, self.typed)
-
-    @property
-    def numbers(self) -> dict[str, float | Schedule]:
-        """The settings that are numbers or schedules."""
-        return numbers_of(self.rule.hyperparameters, self.typed)
-
     def replace(self, numbers: Mapping[str, Value]) -> Stage:
         """The same stage with other values."""
         hypers = self.rule.hyperparameters
         checked = {name: hypers[name].check(value, self.rule.name) for name, value in numbers.items()}
-        changed = {name: value for name, value in checked.items() if value != self.values[name]}
-        return dataclasses.replace(self, typed=tuple((dict(self.typed) | changed).items()))
+        return dataclasses.replace(self, typed=self.typed_with(checked))
 
     @property
     def form(self) -> Stage:
         """The same stage without its numbers."""
-        options = tuple((name, value) for name, value in self.typed if name in self.options)
-        return dataclasses.replace(self, typed=options, by_position=0)
+        return dataclasses.replace(self, typed=self.typed_options, by_position=0)
 
-    def __repr__(self) -> str:
-        parts = as_typed(self.typed, self.by_position)
+    @property
+    def arguments(self) -> list[str]:
+        """The settings and the choice of parameters as they are typed between brackets."""
         chosen = {"only": self.only, "skip": self.skip}
-        parts += [f"{name}={(some[0] if len(some) == 1 else some)!r}" for name, some in chosen.items() if some]
-        return f"{self.rule.name}({', '.join(parts)})"
+        parts = [f"{name}={(some[0] if len(some) == 1 else some)!r}" for name, some in chosen.items() if some]
+        return [*super().arguments, *parts]
 
 
 def rule(

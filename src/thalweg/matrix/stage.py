@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, cast
 
-from thalweg.formula.settings import as_typed, numbers_of, options_of, values_of
+from thalweg.formula import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from thalweg.formula import Schedule, Value
+    from thalweg.formula import Value
     from thalweg.matrix.rule import MatrixRule, Role
 
 _NAMED = {
@@ -23,34 +23,15 @@ _NAMED = {
 }
 
 
-@dataclass(frozen=True)
-class MatrixStage:
+@dataclass(frozen=True, repr=False)
+class MatrixStage(Settings):
     """A matrix method with its settings; the same face as `thalweg.formula.Stage`."""
 
     rule: MatrixRule
-    typed: tuple[tuple[str, Value], ...] = ()
-    by_position: int = field(default=0, compare=False)
-
-    @property
-    def values(self) -> dict[str, Value]:
-        """Every hyper-parameter's value, typed or default."""
-        return values_of(self.rule.hyperparameters, self.typed)
-
-    @property
-    def options(self) -> dict[str, Value]:
-        """The settings that change the method itself, and which states it has."""
-        return options_of(self.rule.hyperparameters, self.typed)
-
-    @property
-    def numbers(self) -> dict[str, float | Schedule]:
-        """The settings that are numbers or schedules."""
-        return numbers_of(self.rule.hyperparameters, self.typed)
 
     def replace(self, numbers: Mapping[str, Value]) -> MatrixStage:
         """The same stage with other values. Raises `HyperparameterError`."""
-        checked = self.rule.check(numbers)
-        changed = {name: value for name, value in checked.items() if value != self.values[name]}
-        return MatrixStage(self.rule, tuple((dict(self.typed) | changed).items()), self.by_position)
+        return MatrixStage(self.rule, self.typed_with(self.rule.check(numbers)), self.by_position)
 
     def takes(self, shape: tuple[int, ...], role: Role | None = None) -> bool:
         """Whether this stage steps a parameter of that shape and role; without a role, by its shape alone."""
@@ -70,6 +51,3 @@ class MatrixStage:
         if len(shape) < 2:
             return f"{rule.name} takes tensors of two dimensions or more, and the parameter has shape {tuple(shape)}"
         return ""
-
-    def __repr__(self) -> str:
-        return f"{self.rule.name}({', '.join(as_typed(self.typed, self.by_position))})"
