@@ -124,11 +124,13 @@ if TYPE_CHECKING:
         save,
         torch_state,
     )
+    from thalweg.optimizer.roles import doubts, roles
 
 __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(("EntropySGD", "LookAheadNesterov", "SAM", "functional"), "thalweg.optimizer"),
+    **dict.fromkeys(("doubts", "roles"), "thalweg.optimizer.roles"),
     "Problem": "thalweg.lab.problem",
     **dict.fromkeys(
         ("ASGD", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer"),
@@ -206,6 +208,7 @@ __all__ = [
     "decoupled_decay",
     "delta_bar_delta",
     "dog",
+    "doubts",
     "ema",
     "errors",
     "exponential",
@@ -249,6 +252,7 @@ __all__ = [
     "rmsprop",
     "rmsprop_momentum",
     "robbins_monro",
+    "roles",
     "route",
     "rprop",
     "rules",

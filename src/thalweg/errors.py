@@ -77,16 +77,25 @@ class ReportError(ThalwegError, RuntimeError):
     """A report or a film that cannot be drawn."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest known ones, or all of them.
+def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
+    """The end of a sentence about an unknown name: the nearest known ones, or else all of them, or `otherwise`.
 
     >>> did_you_mean("adan", ["adam", "sgd"])
+    'did you mean `adam`?'
+    >>> did_you_mean("ADAM", ["adam", "nadam"])
     'did you mean `adam`?'
     >>> did_you_mean("xyz", ["adam", "sgd"])
     'known are: adam, sgd'
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    typed = name.casefold()
+    alike = [candidate for candidate in names if candidate.casefold() == typed]
+    near = alike or [
+        candidate
+        for folded in difflib.get_close_matches(typed, {candidate.casefold() for candidate in names}, n=3, cutoff=0.6)
+        for candidate in names
+        if candidate.casefold() == folded
+    ]
     if near:
         return "did you mean " + " or ".join(f"`{candidate}`" for candidate in near) + "?"
-    return "known are: " + ", ".join(names)
+    return otherwise or "known are: " + ", ".join(names)

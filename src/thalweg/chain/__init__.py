@@ -2,14 +2,23 @@
 
 from thalweg.chain.averages import ema, lookahead, polyak, swa
 from thalweg.chain.calls import accumulate, skip_nonfinite
-from thalweg.chain.chain import LEARNING_RATE, Chain, Kind, Step, chain, step
+from thalweg.chain.chain import Chain, Kind, Step, chain, step
 from thalweg.chain.clip import clip, clip_value
 from thalweg.chain.decay import decay, decoupled_decay
 from thalweg.chain.rounding import kahan
 from thalweg.chain.route import Route, route
 from thalweg.chain.sparsity import l1, soft_threshold
 from thalweg.chain.variants import cautious, mars
-from thalweg.chain.whole import MatrixMethod, Whole, full_matrix_adagrad, muon, psgd_kron, shampoo, soap
+from thalweg.chain.whole import (
+    MatrixMethod,
+    Whole,
+    full_matrix_adagrad,
+    matrix_methods,
+    muon,
+    psgd_kron,
+    shampoo,
+    soap,
+)
 from thalweg.formula import Rule
 
 
@@ -38,7 +47,6 @@ def stages() -> dict[str, Rule]:
 
 
 __all__ = [
-    "LEARNING_RATE",
     "Chain",
     "Kind",
     "MatrixMethod",
@@ -58,6 +66,7 @@ __all__ = [
     "l1",
     "lookahead",
     "mars",
+    "matrix_methods",
     "muon",
     "polyak",
     "psgd_kron",

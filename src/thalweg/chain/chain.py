@@ -21,6 +21,7 @@ from thalweg.formula import (
     Waits,
     trace,
 )
+from thalweg.formula.naming import labels_of, unique_names
 
 if TYPE_CHECKING:
     from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
@@ -109,6 +110,14 @@ class Chain:
         before, behind = ([repr(stage.form) for stage in stages] for stages in (self.stages, self.behind))
         return f"chain({', '.join([*before, *(['step()'] if self.step else []), *behind])})"
 
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The schedules that drive its numbers, by their names in a parameter group."""
+        names = unique_names(self.rules, labels_of(self.rules))
+        given = {names[at, own]: value for at, stage in enumerate(self.rules) for own, value in stage.numbers.items()}
+        given |= {"lr": self.step.learning_rate} if self.step else {}
+        return {name: value for name, value in given.items() if callable(value)}
+
     def kind_of(self, names: Container[str], *, is_matrix: bool) -> Kind:
         """How the chain sees a parameter that is spoken of by these names, of those that it selects by."""
         active = [
@@ -162,20 +171,24 @@ class Chain:
 
     def numbers(self, *traces: Trace) -> dict[str, float | Schedule]:
         """Every number that the traced chain asks for, by its name there; the learning rate is `lr`."""
-        named = {name: origin for traced in traces for name, origin in traced.hyperparameters.items()}
-        numbers = {name: self.rules[place].numbers[local] for name, (place, local) in named.items()}
+        numbers = {name: self.rules[place].numbers[local] for name, (place, local) in _origins(traces).items()}
         return ({"lr": self.step.learning_rate} if self.step else {}) | numbers
+
+    def hyperparameters(self, *traces: Trace) -> dict[str, Hyperparameter]:
+        """What the traced chain's numbers may be, by their names there."""
+        own = {name: self.rules[place].rule.hyperparameters[local] for name, (place, local) in _origins(traces).items()}
+        return {"lr": LEARNING_RATE, **own}
 
     def replace(self, numbers: Mapping[str, Value], *traces: Trace) -> Chain:
         """The same chain with other numbers, by their names in the traces. Raises `HyperparameterError`."""
-        named = {name: origin for traced in traces for name, origin in traced.hyperparameters.items()}
+        origins = _origins(traces)
         stages = list(self.rules)
         step_stage = self.step
         for name, value in numbers.items():
             if name == "lr":
                 step_stage = step(value)  # pyright: ignore[reportArgumentType]  # `step` refuses what is no rate
                 continue
-            place, local = named[name]
+            place, local = origins[name]
             stages[place] = stages[place].replace({local: value})
         count = len(self.stages)
         return Chain(tuple(stages[:count]), step_stage, tuple(s for s in stages[count:] if isinstance(s, Stage)))
@@ -184,8 +197,15 @@ class Chain:
         return f"chain({', '.join(map(repr, (*self.stages, *([self.step] if self.step else []), *self.behind)))})"
 
 
+def _origins(traces: Iterable[Trace]) -> dict[str, tuple[int, str]]:
+    """The place of the stage that each number belongs to, and its name there."""
+    return {name: origin for traced in traces for name, origin in traced.hyperparameters.items()}
+
+
 def step(learning_rate: float | Schedule) -> Step:
-    """The stage that moves the parameter, by a constant rate or a schedule. Raises `HyperparameterError` below 0.
+    """The stage that moves the parameter, by a constant rate or a schedule.
+
+    Raises `HyperparameterError` below 0.
 
     >>> step(0.1)
     step(0.1)

@@ -101,8 +101,8 @@ class Range:
     def __str__(self) -> str:
         left = "[" if self.low_included else "("
         right = "]" if self.high_included else ")"
-        whole = ", and whole" if self.whole else ""
-        return f"{left}{self.low:g}, {'∞' if math.isinf(self.high) else f'{self.high:g}'}{right}{whole}"
+        low, high = (f"{end:g}".replace("inf", "∞") for end in (self.low, self.high))
+        return f"{left}{low}, {high}{right}{', and whole' if self.whole else ''}"
 
 
 Fraction: TypeAlias = Annotated[float, Range(0, 1)]

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from thalweg.formula.scalar import Level, symbol
+from thalweg.formula.scalar import Level, descend, symbol
 
 if TYPE_CHECKING:
     from thalweg.formula.cut import Cut
@@ -67,7 +67,14 @@ class Trace:
             tuple(kept for kept in self.states if (kept.name in cut.before) is first) for first in (True, False)
         )
         plain = dataclasses.replace(self, cut=None, evaluation=None, meanwhile=())
-        return (
+        parts = (
             dataclasses.replace(plain, parameter=symbol("p", Level.ELEMENT), states=(*before, given)),
             dataclasses.replace(plain, states=(*behind, made)),
         )
+        return tuple(dataclasses.replace(part, steps_of_formula=part.steps_needed) for part in parts)
+
+    @property
+    def steps_needed(self) -> tuple[tuple[str, Scalar], ...]:
+        """Of the formula's named values, those that a result is computed from."""
+        needed = {id(node) for node in descend(self.parameter, *(kept.after for kept in self.states))}
+        return tuple(step for step in self.steps_of_formula if id(step[1]) in needed)

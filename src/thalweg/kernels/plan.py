@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from thalweg.formula import Kept, Trace
 
 SIZES = {f"#{level.value}": level for level in Level}
-"""Inputs of coarse values: how many elements the model, a tensor, a matrix, a row, a column has."""
+"""Inputs of coarse values: how many elements a tensor, a matrix, a row, a column has."""
+MODEL_SIZE = "#model "
+"""So, and then by the name of what is gathered, are called the elements of the parameters that it is gathered from."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,13 @@ class Plan:
         reductions = (reduction.level for one in self.passes for reduction in one.reductions)
         nodes = (n.level for c in (*self.coarse, *self.updates) for n in descend(c.value) if n.operation != "constant")
         return frozenset({*reductions, *nodes, *(kept.level for kept in self.coarse_states)} - {Level.STEP})
+
+    @cached_property
+    def of_model(self) -> frozenset[str]:
+        """What it gathers over the model, or counts the elements of, by the names among all chains."""
+        gathered = {r.shared for one in self.passes for r in one.reductions if r.level is Level.MODEL}
+        inputs = (n.name for c in (*self.coarse, *self.updates) for n in descend(c.value) if n.operation == "input")
+        return frozenset(gathered | {n.removeprefix(MODEL_SIZE) for n in inputs if n.startswith(MODEL_SIZE)})
 
     @cached_property
     def is_by_row(self) -> bool:
@@ -273,12 +282,13 @@ class _Planner:
     def _reduction(self, node: Scalar) -> Scalar | None:
         """The name of what is gathered from elements; None for a reduction of values that are coarse themselves."""
         (operand,) = node.operands
-        size = symbol(f"#{node.level.value}", node.level)
+        of_model = node.level is Level.MODEL
+        size = symbol(f"{MODEL_SIZE}{node.name}" if of_model else f"#{node.level.value}", node.level)
         if operand.level is Level.STEP:
             value = self.between(operand)
             return apply("multiply", value, size) if node.operation == "total" else value
         if operand.level is not Level.ELEMENT:
-            if node.level is Level.MODEL:
+            if of_model:
                 message = f"{node!r}: a value for each {operand.level.value} cannot be gathered for the model yet"
                 raise FormulaError(message)
             return None

@@ -8,17 +8,17 @@ from thalweg.chain import Chain
 from thalweg.errors import ChainError, HyperparameterError, did_you_mean
 from thalweg.formula import Level
 from thalweg.optimizer.calls import CALLS, SKIPS
+from thalweg.optimizer.positions import CONTROLLERS, take_positions
 from thalweg.optimizer.selection import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from thalweg.formula import Schedule, Value
+    from thalweg.formula import Value
 
 _SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr")
-PLUMBING = frozenset(
-    ("params", "param_names", "roles", "name", "chain", "maximize", "steps", CALLS, SKIPS, *_SCHEDULERS)
-)
+_COUNTS = ("steps", CALLS, SKIPS, CONTROLLERS)
+PLUMBING = frozenset(("params", "param_names", "roles", "name", "chain", "maximize", *_COUNTS, *_SCHEDULERS))
 """Entries of a group that are no number of its chain: torch's, those that its schedulers leave there, and ours."""
 
 
@@ -90,7 +90,8 @@ class ChainDialect:
             group[name] = value(0) if callable(value) else value
 
     def mend(self, group: dict[str, Any]) -> None:
-        """Nothing: a group that has been loaded has all that it needs."""
+        """Have the schedules go on where those of a loaded group stood."""
+        take_positions(group)
 
     def read(self, group: Mapping[str, Any]) -> Chain:
         """The group's chain with the group's numbers; what a schedule drives stays a schedule's."""
@@ -103,8 +104,3 @@ class ChainDialect:
                 raise ChainError(message)
         given: dict[str, Value] = {name: group[name] for name in numbers}
         return chain.replace({n: v for n, v in given.items() if not callable(numbers[n]) or callable(v)}, *traces)
-
-
-def schedules(chain: Chain) -> dict[str, Schedule]:
-    """The numbers of a chain that change over time, by name."""
-    return {name: value for name, value in chain.numbers(*chain.traces()).items() if callable(value)}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from thalweg.chain import LEARNING_RATE
 from thalweg.errors import ChainError
 from thalweg.formula import Level, Skips, Stage, Waits
 from thalweg.kernels.geometry import shape_of
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from thalweg.chain import Chain
-    from thalweg.formula import Hyperparameter, Schedule, Trace
+    from thalweg.formula import Schedule, Trace
     from thalweg.optimizer.dialect import Dialect
     from thalweg.optimizer.formulas import Formula
 
@@ -147,7 +146,7 @@ class Reading:
                 group[name] = self.schedules[name](group["steps"])
         done = group.get("steps", 0)
         self.numbers |= {name: float(v(done) if callable(v) else v) for name, v in numbers.items()}
-        self._hyperparameters = {n: h for traced in traces for n, h in _hyperparameters(chain, traced).items()}
+        self._hyperparameters = chain.hyperparameters(*traces)
         of_model = {kept for traced in traces for kept in traced.states if kept.level is Level.MODEL}
         for kept in of_model:
             group.setdefault(kept.name, self.numbers[kept.start] if isinstance(kept.start, str) else kept.start)
@@ -172,12 +171,6 @@ def _names_of_calls(chain: Chain, traces: Sequence[Trace]) -> tuple[str, str]:
             (own,) = stage.rule.outside
             found[type(stage.rule.calls)] = names.get((place, own), stage.rule.name)
     return found[Waits], found[Skips]
-
-
-def _hyperparameters(chain: Chain, traced: Trace) -> dict[str, Hyperparameter]:
-    named = traced.hyperparameters.items()
-    rules = {name: chain.rules[place].rule.hyperparameters[local] for name, (place, local) in named}
-    return {"lr": LEARNING_RATE, **rules}
 
 
 def _holds_tensor(value: Any) -> bool:  # noqa: ANN401  # an entry of a group may be anything

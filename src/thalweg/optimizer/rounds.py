@@ -56,9 +56,7 @@ class Rounds:
         self._looking = [launch for launch in every if launch.check is not None]
         self._coarse = [launch for launch in every if launch.plan.levels]
         self._moving = [*launches.plain, *launches.behind]
-        self._size = float(
-            sum(math.prod(shape_in_parts(m.parameter)) for launch in self._moving for m in launch.members)
-        )
+        self._sizes = _sizes(every)
         self._early, self._late = _schedule(launches)
         self._gathered: dict[Run, dict[str, Tensor]] = {}
 
@@ -76,7 +74,7 @@ class Rounds:
         """
         self._gathered.clear()
         for launch in self._coarse:
-            launch.begin(self._size)
+            launch.begin(self._sizes)
         for one in self._early:
             found = self._run(one)
             if found:
@@ -129,6 +127,18 @@ def _stop(found: Sequence[Member], why: str) -> Stop | None:
 
 def _of_model(one: Pass) -> list[Reduction]:
     return [reduction for reduction in one.reductions if reduction.level is Level.MODEL]
+
+
+def _sizes(launches: Iterable[Launch]) -> dict[str, float]:
+    """From how many elements things are gathered over the model, by their names: of the parameters they are for."""
+    members: dict[str, set[Member]] = {}
+    for launch in launches:
+        for name in launch.plan.of_model:
+            members.setdefault(name, set()).update(launch.members)
+    return {
+        name: float(sum(math.prod(shape_in_parts(member.parameter)) for member in some))
+        for name, some in members.items()
+    }
 
 
 def _merged(own: Launch, place: int, gathered: Mapping[Run, Mapping[str, Tensor]]) -> dict[str, Tensor]:

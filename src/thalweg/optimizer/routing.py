@@ -70,7 +70,8 @@ class RoutedDialect:
         self._any.complete(group)
 
     def mend(self, group: dict[str, Any]) -> None:
-        """Nothing: a group that has been loaded has all that it needs."""
+        """Have the schedules go on where those of a loaded group stood."""
+        self._any.mend(group)
 
     def read(self, group: Mapping[str, Any]) -> Chain:
         """The group's chain with the group's numbers."""

@@ -25,6 +25,7 @@ from thalweg.formula import Direction, Fraction, NonNegative, Step, Update, Zero
         ),
         "Kingma_and_Ba_2015(α=lr, β1=beta1, β2=beta2, ε=eps)",
         "Reddi_Kale_and_Kumar_2018(α=lr, β1=beta1, β2=beta2) where amsgrad=True, bias_correction=False, eps=0",
+        "optax.adam(learning_rate=lr, b1=beta1, b2=beta2, eps=eps)",
     ),
 )
 def adam(

@@ -11,9 +11,10 @@ import torch
 
 import thalweg as tw
 from descents import one_parameter, optimizer_of
-from thalweg.kernels.numba import Block, binding, scan
+from thalweg.kernels import tensors
+from thalweg.kernels.numba import Block, scan
 
-OFTEN = binding.FIRST_SCANNED + 3
+OFTEN = tensors.FIRST_SCANNED + 3
 needs_scan = pytest.mark.skipif(not scan.can_scan(), reason="this torch is looked at from Python")
 
 
@@ -27,7 +28,7 @@ def stepped(*parameters: torch.Tensor, times: int = OFTEN) -> tw.Optimizer:
 def scans(optimizer: tw.Optimizer) -> bool:
     assert optimizer._stepper is not None
     assert optimizer._stepper._layout is not None
-    return any(launch.binding._scan is not None for launch in optimizer._stepper._layout.launches)
+    return any(launch.binding._tensors.scan is not None for launch in optimizer._stepper._layout.launches)
 
 
 @needs_scan
@@ -134,6 +135,6 @@ def test_a_parameter_of_inference_mode_does_not_end_the_process() -> None:
 def test_without_torchs_c_interface_the_same_steps_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     quick, slow = one_parameter(), one_parameter()
     stepped(quick)
-    monkeypatch.setattr(binding, "can_scan", lambda: False)
+    monkeypatch.setattr(tensors, "can_scan", lambda: False)
     assert not scans(stepped(slow))
     assert torch.equal(quick, slow)
