@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from thalweg import errors, rules, schedules
 from thalweg.chain import (
     Chain,
+    accumulate,
     cautious,
     chain,
     clip,
@@ -28,6 +29,7 @@ from thalweg.chain import (
     psgd_kron,
     route,
     shampoo,
+    skip_nonfinite,
     soap,
     soft_threshold,
     step,
@@ -114,6 +116,7 @@ if TYPE_CHECKING:
         RAdam,
         RMSprop,
         Rprop,
+        SparseAdam,
         functional,
         load,
         load_named_state,
@@ -122,18 +125,20 @@ if TYPE_CHECKING:
         save,
         torch_state,
     )
+    from thalweg.optimizer.roles import doubts, roles
 
 __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(("EntropySGD", "LookAheadNesterov", "SAM", "functional"), "thalweg.optimizer"),
+    **dict.fromkeys(("doubts", "roles"), "thalweg.optimizer.roles"),
     "Problem": "thalweg.lab.problem",
     **dict.fromkeys(
         ("ASGD", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer"),
         "thalweg.optimizer",
     ),
     **dict.fromkeys(
-        ("RAdam", "RMSprop", "Rprop"),
+        ("RAdam", "RMSprop", "Rprop", "SparseAdam"),
         "thalweg.optimizer",
     ),
     **dict.fromkeys(
@@ -179,6 +184,8 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SparseAdam",
+    "accumulate",
     "adabelief",
     "adadelta",
     "adafactor",
@@ -202,6 +209,7 @@ __all__ = [
     "decoupled_decay",
     "delta_bar_delta",
     "dog",
+    "doubts",
     "ema",
     "errors",
     "exponential",
@@ -245,6 +253,7 @@ __all__ = [
     "rmsprop",
     "rmsprop_momentum",
     "robbins_monro",
+    "roles",
     "route",
     "rprop",
     "rules",
@@ -256,6 +265,7 @@ __all__ = [
     "shampoo",
     "sign_descent",
     "signum",
+    "skip_nonfinite",
     "soap",
     "soft_threshold",
     "step",

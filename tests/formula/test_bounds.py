@@ -46,3 +46,4 @@ def test_a_state_depends_on_its_start_its_numbers_and_the_states_beside_it() -> 
 
     stage = rule(title="Four states", source="a test")(made)
     assert found(tw.chain(stage(), tw.step(0.1))) == ["a", "c"]
+    assert found(tw.chain(tw.accumulate(2), tw.adam(), tw.step(0.1))) == ["v"]

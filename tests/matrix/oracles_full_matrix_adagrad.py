@@ -1,4 +1,4 @@
-"""Full-matrix AdaGrad by hand, in float64 NumPy: Duchi, Hazan and Singer 2011, figure 1; and its bound."""
+"""Full-matrix AdaGrad by hand, in float64 NumPy: Duchi, Hazan and Singer 2011, figure 2; and its bound."""
 
 from __future__ import annotations
 

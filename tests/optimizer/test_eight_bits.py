@@ -201,5 +201,33 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(HyperparameterError, match="sums over rows or columns, where blocks have no place"):
         tw.Optimizer([parameter], tw.chain(tw.adafactor(), tw.step(0.1)), state_dtype="8bit")
     parameter.grad = torch.ones(3, 4)
-    with pytest.raises(BackendError, match=r"the triton backend takes .* and not int8; use backend='reference'"):
+    with pytest.raises(BackendError, match="the triton backend keeps no states in 8 bits yet; use backend='reference'"):
         tw.Optimizer([parameter], ADAM, backend="triton", state_dtype="8bit").step()
+
+
+def test_a_sparse_gradient_has_no_blocks() -> None:
+    table = torch.nn.Embedding(10, 4, sparse=True)
+    optimizer = tw.Optimizer(table, tw.chain(tw.adagrad(), tw.step(0.1)), state_dtype="8bit")
+    table(torch.tensor([1, 3])).sum().backward()
+    with pytest.raises(BackendError, match=r"sparse, and its parameter has states in 8 bits, .* choose torch.bfloat16"):
+        optimizer.step()
+
+
+@both_backends
+def test_sums_of_gradients_stay_exact_and_lie_as_the_states_in_8_bits_do(backend: Backend) -> None:
+    """Also between the moves, in a layout that the blocks do not follow."""
+    plain = torch.arange(2 * 3 * 4 * 50.0).reshape(2, 3, 4, 50).sin().requires_grad_()
+    laid = plain.detach().to(memory_format=torch.channels_last).clone().requires_grad_()
+    chain = tw.chain(tw.accumulate(3), tw.adam(), tw.step(0.01))
+    optimizers = [tw.Optimizer([p], chain, backend=backend, state_dtype="8bit") for p in (plain, laid)]
+    for step in range(5):
+        gradient = (plain.detach() + step).cos()
+        for parameter, optimizer in zip((plain, laid), optimizers, strict=True):
+            parameter.grad = gradient
+            optimizer.step()
+    sums, codes = (optimizers[0].state[plain][name] for name in ("gathered", "m"))
+    assert sums.dtype == torch.float32
+    assert sums.any()
+    assert codes.dtype == torch.int8
+    assert torch.equal(plain, laid)
+    assert torch.equal(sums, optimizers[1].state[laid]["gathered"])

@@ -185,3 +185,34 @@ def test_states_that_take_no_room_or_are_a_matrix_methods_are_left_alone() -> No
     muon = tw.chain(tw.muon(), tw.step(0.1))
     with pytest.raises(HyperparameterError, match="is a matrix method's"):
         tw.Optimizer([parameter_of(torch.float32)], muon, state_dtype={"m": torch.bfloat16})
+
+
+@both_backends
+def test_rows_of_sparse_gradients_have_states_of_their_dtype(backend: Backend) -> None:
+    tables = [torch.nn.Embedding(10, 4, sparse=sparse) for sparse in (True, False)]
+    tables[1].load_state_dict(tables[0].state_dict())
+    chain = tw.chain(tw.adagrad(), tw.step(0.1))
+    optimizers = [tw.Optimizer(table, chain, backend=backend, state_dtype=torch.bfloat16) for table in tables]
+    for rows in ([1, 3, 3], [0, 3]):
+        for table, optimizer in zip(tables, optimizers, strict=True):
+            optimizer.zero_grad()
+            (table(torch.tensor(rows)) ** 2).sum().backward()
+            optimizer.step()
+    assert torch.equal(tables[0].weight, tables[1].weight)
+    assert dtypes(optimizers[0]) == [{"r": torch.bfloat16}]
+
+
+def test_complex_parameters_keep_their_states_as_they_are() -> None:
+    parameter = torch.ones(3, dtype=torch.complex64, requires_grad=True)
+    with pytest.raises(
+        HyperparameterError, match=r"is for real parameters, and one is of torch.complex64"
+    ):
+        tw.Optimizer([parameter], ADAM, state_dtype=torch.bfloat16)
+    optimizer = tw.Optimizer(
+        [{"params": [parameter], "state_dtype": None}, {"params": [parameter_of(torch.float32)]}],
+        ADAM,
+        state_dtype=torch.bfloat16,
+    )
+    parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    assert optimizer.state[parameter]["m"].dtype == torch.complex64

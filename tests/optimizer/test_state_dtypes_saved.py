@@ -149,7 +149,7 @@ def test_codes_without_their_sizes_are_refused(break_it: str) -> None:
         del state["state"][0]["m.absmax"]
     else:
         state["state"][0]["m"] = state["state"][0]["m"].int()
-    with pytest.raises(CheckpointError, match=r"the state.* of parameter 0"):
+    with pytest.raises(CheckpointError, match="parameter 0: its state"):
         fresh.load_state_dict(state)
     assert not fresh.state
 

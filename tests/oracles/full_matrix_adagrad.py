@@ -1,7 +1,7 @@
 """AdaGrad with the full matrix, by hand: each tensor flattened, with a matrix of its size squared.
 
-G ← G + ggᵀ with G = 0 at first. Duchi, Hazan and Singer, "Adaptive subgradient methods", JMLR 12, 2011, Figure 1
-with the full matrix; deck B. The dialects differ in where the damping δ stands.
+G ← G + ggᵀ with G = 0 at first. Duchi, Hazan and Singer, "Adaptive subgradient methods", JMLR 12, 2011, Figure 2;
+deck B. The dialects differ in where the damping δ stands.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def losses(stage: Stage, curvatures: torch.Tensor, steps: int) -> list[float]:
 
 
 def test_the_loss_of_a_convex_function_falls_with_the_square_of_the_steps() -> None:
-    # f(x_k) - f* ≤ 2L‖x₀ - x*‖²/(k + 1)²: Su, Boyd and Candès, arXiv:1503.01243, Eq. 2.
+    # f(x_k) - f* ≤ 2L‖x₀ - x*‖²/(k + 1)²: Su, Boyd and Candès, arXiv:1503.01243, section 3.1.
     curvatures = torch.logspace(-6, 2, 400, dtype=torch.float64)
 
     def kept(found: list[float]) -> bool:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from thalweg.chain import Chain
+    from thalweg.chain import Chain, Route
     from thalweg.cli.catalogue import Entry
     from thalweg.optimizer.state_dtypes import StateDtypes
 
@@ -45,8 +45,26 @@ def find(name: str) -> Entry:
             return entries[name]
     entries = everything()
     if name not in entries:
-        raise UnknownNameError(f"there is no rule `{name}`; {did_you_mean(name, entries)}")
+        nearest = did_you_mean(name, entries, otherwise="`thalweg list` names everything there is")
+        raise UnknownNameError(f"there is no rule `{name}`; {_said_elsewhere(name) or nearest}")
     return entries[name]
+
+
+def _said_elsewhere(name: str) -> str:
+    """What an optimizer of torch or Keras is called here, as SGD; nothing if the rule has that name here, too."""
+    from thalweg import rules
+
+    catalogue = rules.catalogue()
+    spoken = [(rule, translation) for rule in catalogue.values() for translation in rule.translations]
+    found = {
+        rule.name: translation.name
+        for rule, translation in reversed(spoken)
+        if translation.library != "paper" and translation.name.rpartition(".")[2].casefold() == name.casefold()
+    }
+    if not found or name.casefold() in catalogue:
+        return ""
+    *others, last = (f"`{ours}`" for ours in reversed(found))
+    return f"{found[next(reversed(found))]} is {' or '.join(filter(None, [', '.join(others), last]))} here"
 
 
 def read(text: str) -> object:
@@ -59,27 +77,43 @@ def read(text: str) -> object:
     return read_typed(text)
 
 
+def _asked(state_dtype: str | None) -> str | dict[str, str] | None:
+    """One dtype, or one for each name, as it is typed."""
+    if state_dtype is None or "=" not in state_dtype:
+        return state_dtype and state_dtype.strip()
+    pairs = (part.partition("=") for part in state_dtype.split(","))
+    return {name.strip(): text.strip() for name, _, text in pairs}
+
+
 def _kept(typed: Chain, state_dtype: str | None) -> StateDtypes | None:
     """In which dtypes the chain's states are kept, if that is said."""
     if state_dtype is None:
         return None
     from thalweg.optimizer.state_dtypes import StateDtypes
 
-    pairs = [part.strip().partition("=") for part in state_dtype.split(",")]
-    each = {name.strip(): text.strip() for name, _, text in pairs}
-    kept = StateDtypes.read(each if "=" in state_dtype else state_dtype.strip())
+    kept = StateDtypes.read(_asked(state_dtype))
     kept.check(typed, typed.traces(), ())
     return kept
 
 
+def _kept_in_route(typed: Route, state_dtype: str | None) -> StateDtypes | None:
+    """The same for a route, whose chains each have some of the states."""
+    from thalweg.optimizer.state_dtypes import StateDtypes
+
+    kept = StateDtypes.read(_asked(state_dtype))
+    kept.check_known([chain for _, chain in typed.entries])
+    return None if state_dtype is None else kept
+
+
 def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None, state_dtype: str | None) -> None:
+    from thalweg.chain import MatrixMethod
     from thalweg.cli.catalogue import Shelf
     from thalweg.cli.rule_page import print_rule, usual_chain
     from thalweg.cli.schedule_page import print_kind
     from thalweg.errors import UnknownNameError
     from thalweg.formula import Rule
 
-    if isinstance(entry.thing, Rule):
+    if isinstance(entry.thing, Rule | MatrixMethod):
         _refuse_steps(name, steps)
         print_rule(console, entry.thing(), _kept(usual_chain(entry.thing()), state_dtype))
     elif callable(entry.thing) and entry.shelf in (Shelf.schedules, Shelf.stages):
@@ -91,8 +125,8 @@ def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None,
 
 
 def _explain_value(console: Console, text: str, value: object, steps: int | None, state_dtype: str | None) -> None:
-    from thalweg.chain import Chain, Step
-    from thalweg.cli.chain_page import print_chain
+    from thalweg.chain import Chain, Route, Step, Whole
+    from thalweg.cli.chain_page import print_chain, print_route
     from thalweg.cli.rule_page import print_rule, usual_chain
     from thalweg.cli.schedule_page import print_schedule
     from thalweg.errors import ChainError
@@ -105,12 +139,15 @@ def _explain_value(console: Console, text: str, value: object, steps: int | None
             print_schedule(console, value, steps)
         case Step(learning_rate=rate):
             print_schedule(console, as_schedule(rate) if callable(rate) else constant(rate), steps)
-        case Stage():
+        case Stage() | Whole():
             _refuse_steps(text, steps)
             print_rule(console, value, _kept(usual_chain(value), state_dtype))
         case Chain():
             _refuse_steps(text, steps)
             print_chain(console, value, _kept(value, state_dtype))
+        case Route():
+            _refuse_steps(text, steps)
+            print_route(console, value, _kept_in_route(value, state_dtype))
         case _:
             raise ChainError(f"`{text}` is neither a rule, a chain nor a schedule; type for example {EXAMPLES}")
 

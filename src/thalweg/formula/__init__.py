@@ -1,13 +1,17 @@
 """The language that an update rule is written in."""
 
+from thalweg.formula.calls import Skips, Waits
 from thalweg.formula.cut import AnyStage, Cut, WholeStage
+from thalweg.formula.hyperparameter import Hyperparameter, Schedule, Value
 from thalweg.formula.noise import dithered, uniform
 from thalweg.formula.reductions import largest, mean, norm, rms, total
-from thalweg.formula.rule import Hyperparameter, Rule, Schedule, Stage, Value, rule
+from thalweg.formula.rule import Rule, Stage, rule
 from thalweg.formula.scalar import Level, Scalar, equal, exp, floor, log, maximum, minimum, sign, sqrt, stored, where
+from thalweg.formula.settings import Settings, unknown_setting
 from thalweg.formula.slots import (
     AtParameter,
     ColumnZeros,
+    Count,
     Direction,
     Displacement,
     Fraction,
@@ -38,6 +42,7 @@ __all__ = [
     "AnyStage",
     "AtParameter",
     "ColumnZeros",
+    "Count",
     "Cut",
     "Direction",
     "Displacement",
@@ -60,6 +65,8 @@ __all__ = [
     "Rule",
     "Scalar",
     "Schedule",
+    "Settings",
+    "Skips",
     "Stage",
     "Start",
     "State",
@@ -68,6 +75,7 @@ __all__ = [
     "Trace",
     "Update",
     "Value",
+    "Waits",
     "Whole",
     "WholeStage",
     "Zeros",
@@ -89,5 +97,6 @@ __all__ = [
     "total",
     "trace",
     "uniform",
+    "unknown_setting",
     "where",
 ]

@@ -30,7 +30,8 @@ def never_negative(traced: Trace, ranges: Mapping[str, Range]) -> frozenset[str]
     }
     while True:
         inputs = known | dict.fromkeys(found, _NOT_NEGATIVE)
-        lost = [name for name, kept in found.items() if not bounds(kept.after, inputs)[0] >= 0]
+        after = [kept for kept in (*traced.states, *traced.meanwhile) if kept.name in found]
+        lost = {kept.name for kept in after if not bounds(kept.after, inputs)[0] >= 0}
         if not lost:
             return frozenset(found)
         for name in lost:

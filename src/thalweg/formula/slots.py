@@ -90,29 +90,29 @@ class Range:
     high: float = math.inf
     low_included: bool = True
     high_included: bool = False
-    is_whole: bool = False
-    """Whether only whole numbers lie in it."""
+    whole: bool = False
+    """Whether only whole numbers are among them."""
 
     def __contains__(self, value: float) -> bool:
-        if self.is_whole and not float(value).is_integer():
-            return False
         above = value >= self.low if self.low_included else value > self.low
         below = value <= self.high if self.high_included else value < self.high
-        return above and below
+        return above and below and (not self.whole or value % 1 == 0)
 
     def __str__(self) -> str:
         left = "[" if self.low_included else "("
         right = "]" if self.high_included else ")"
-        bounds = f"{left}{self.low:g}, {'∞' if math.isinf(self.high) else f'{self.high:g}'}{right}"
-        return f"{bounds}, whole numbers only" if self.is_whole else bounds
+        low, high = (f"{end:g}".replace("inf", "∞") for end in (self.low, self.high))
+        return f"{left}{low}, {high}{right}{', and whole' if self.whole else ''}"
 
 
 Fraction: TypeAlias = Annotated[float, Range(0, 1)]
 """The weight of an old average: 0 forgets it at once, 1 would never learn."""
 NonNegative: TypeAlias = Annotated[float, Range(0)]
 Positive: TypeAlias = Annotated[float, Range(0, low_included=False)]
+Count: TypeAlias = Annotated[float, Range(1, whole=True)]
+"""How often something is to come: 1, 2, 3, …."""
 
-Whole: TypeAlias = Annotated[float, Range(0, 2**48, is_whole=True)]
+Whole: TypeAlias = Annotated[float, Range(0, 2**48, whole=True)]
 """A number to count or to draw by, such as a seed."""
 
 

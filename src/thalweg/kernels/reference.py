@@ -35,7 +35,7 @@ def compute(
     plan: Plan,
     one: Pass,
     arrays: Mapping[str, Tensor],
-    constants: Sequence[float | Tensor],
+    constants: Sequence[float],
     coarse: Mapping[str, Tensor] | None = None,
     *,
     key: int = 0,
@@ -46,7 +46,7 @@ def compute(
     `arrays` are the slots' tensors, all of one shape; half-precision ones are computed in float32. `coarse`
     are the coarse values that the pass uses, of shapes that broadcast to the parameter's. By `key` the parameter draws
     its random numbers, `by_row` or as its elements lie. What is gathered comes as a vector of its level, in float64.
-    Differentiable, and nothing is changed in place.
+    Nothing is changed in place.
     """
     coarse = coarse or {}
     precision = torch.promote_types(arrays["p"].dtype, torch.float32)
@@ -69,7 +69,7 @@ def compute(
         elif node.level is Level.STEP:
             place = int(node.name[1:])
             dtype = torch.bool if plan.constants[place].is_condition else precision
-            values[id(node)] = torch.as_tensor(constants[place], dtype=dtype, device=device)
+            values[id(node)] = torch.tensor(constants[place], dtype=dtype, device=device)
         elif node.name in drawn:
             values[id(node)] = drawn[node.name].to(precision)
         else:
@@ -81,7 +81,7 @@ def compute(
     return stored, gathered
 
 
-def _draw(noise: Noise, constants: Sequence[float | Tensor], key: int, like: Tensor, *, by_row: bool) -> Tensor:
+def _draw(noise: Noise, constants: Sequence[float], key: int, like: Tensor, *, by_row: bool) -> Tensor:
     words = [int(w.value if w.operation == "constant" else constants[int(w.name[1:])]) for w in noise.words]
     return uniform(words[:2], words[2:], key, like, by_row=by_row)
 
@@ -103,8 +103,10 @@ class ReferenceBinding:
         *,
         guard: bool,
         keys: Sequence[int] = (),
+        by_row: bool = False,
     ) -> None:
         self._plan = plan
+        self._by_row = by_row or plan.is_by_row
         self._keys = keys or [0] * len(parameters)
         self._parameters = list(parameters)
         self._states = list(states)
@@ -173,9 +175,8 @@ class ReferenceBinding:
             arrays = {"p": parameter, "g": typing.cast("Tensor", parameter.grad), **states}
             arrays |= {slot: dequantise(states[slot], states[absmax_of(slot)]) for slot in self._codes}
             constants = self._constants[self._rows[at]]
-            by_row = bool(self._codes) or self._plan.is_by_row
             new, gathered = compute(
-                self._plan, one, arrays, constants, self._coarse[at], key=self._keys[at], by_row=by_row
+                self._plan, one, arrays, constants, self._coarse[at], key=self._keys[at], by_row=self._by_row
             )
             self._gathered.append(gathered)
             if looks:

@@ -18,7 +18,7 @@ def _begin(blank: Tensor, **_: Any) -> States:  # the settings change nothing he
 
 @matrix_rule(
     title="AdaGrad, full matrix",
-    source="Duchi, Hazan and Singer 2011, JMLR 12:2121, figure 1 (full matrix)",
+    source="Duchi, Hazan and Singer 2011, JMLR 12:2121, figure 2",
     algorithm="""
         g ← the gradient as one column
         S ← S + ggᵀ

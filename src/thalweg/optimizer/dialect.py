@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 from thalweg.chain import Chain
 from thalweg.errors import ChainError, HyperparameterError, did_you_mean
 from thalweg.formula import Level
+from thalweg.optimizer.calls import CALLS, SKIPS
+from thalweg.optimizer.positions import CONTROLLERS, take_positions
 from thalweg.optimizer.selection import kinds
 from thalweg.optimizer.state_dtypes import StateDtypes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from thalweg.formula import Schedule, Trace, Value
+    from thalweg.formula import Trace, Value
 
 _SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr")
+_COUNTS = ("steps", CALLS, SKIPS, CONTROLLERS)
 PLUMBING = frozenset(
-    ("params", "param_names", "roles", "name", "chain", "maximize", "steps", "state_dtype", *_SCHEDULERS)
+    ("params", "param_names", "roles", "name", "chain", "maximize", "state_dtype", *_COUNTS, *_SCHEDULERS)
 )
 """Entries of a group that are no number of its chain: torch's, those that its schedulers leave there, and ours."""
 
@@ -38,6 +41,11 @@ class Dialect(Protocol):
     @property
     def optional_states(self) -> frozenset[str]:
         """Names in `state_dict` of states that only some settings keep."""
+        ...
+
+    @property
+    def rows_only(self) -> bool:
+        """Whether gradients must be sparse, and rows without one stay whatever the formula does."""
         ...
 
     def complete(self, group: dict[str, Any]) -> None:
@@ -61,6 +69,7 @@ class ChainDialect:
         self.state_names: Mapping[str, str] = {}
         self.keeps_step = True
         self.optional_states: frozenset[str] = frozenset()
+        self.rows_only = False
 
     def complete(self, group: dict[str, Any]) -> None:
         """Give the group its chain, and that chain's numbers where the group has none of its own."""
@@ -86,7 +95,8 @@ class ChainDialect:
             group[name] = value(0) if callable(value) else value
 
     def mend(self, group: dict[str, Any]) -> None:
-        """Nothing: a group that has been loaded has all that it needs."""
+        """Have the schedules go on where those of a loaded group stood."""
+        take_positions(group)
 
     def read(self, group: Mapping[str, Any]) -> Chain:
         """The group's chain with the group's numbers; what a schedule drives stays a schedule's."""
@@ -107,8 +117,3 @@ def _own_dtypes(group: Mapping[str, Any], chain: Chain, traces: Sequence[Trace])
     own = asked.within(every) if isinstance(asked, StateDtypes) else StateDtypes.read(asked)
     own.check(chain, every, group["params"])
     return own
-
-
-def schedules(chain: Chain) -> dict[str, Schedule]:
-    """The numbers of a chain that change over time, by name."""
-    return {name: value for name, value in chain.numbers(*chain.traces()).items() if callable(value)}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from thalweg.optimizer.checkpoint import expected_states, fits_in_kind
+from thalweg.kernels.eight_bits import MAPS
 from thalweg.optimizer.element_states import as_wanted
 from thalweg.optimizer.reading import Reading
 
@@ -26,26 +26,30 @@ class Expected:
         self._reading = Reading(dict(settings), dialect)
         self._dialect = dialect
 
-    def in_kind(self, state: Mapping[str, Any], parameter: torch.Tensor) -> dict[str, Any]:
-        """The state, with those entries in 8 bits that the parameter keeps so."""
-        likes = expected_states(self._reading, parameter, self._dialect)
-        return as_wanted(state, {name: like.dtype for name, like in likes.items()})
-
     def misfit(self, state: Mapping[str, Any], parameter: torch.Tensor) -> str | None:
         """Why this cannot be the parameter's state; None if it can. A parameter never stepped has none."""
         if not state:
             return None
-        likes = expected_states(self._reading, parameter, self._dialect)
-        expected = {*likes, "step"} if self._dialect.keeps_step else set(likes)
+        states = self._likes(parameter)
+        expected = {*states, "step"} if self._dialect.keeps_step else set(states)
         optional = self._dialect.optional_states
         if not expected - optional <= set(state) <= expected | optional:
             own = ", ".join(sorted(expected)) or "none"
             return f"its state holds {', '.join(sorted(state))}, and this optimizer keeps {own}: it is another rule's"
+        other = next(iter(states.values()), None)
         for name, value in state.items():
-            why = _wrong_count(value) if name == "step" else _wrong_state(value, likes.get(name))
+            why = _wrong_count(value) if name == "step" else _wrong_state(value, states.get(name, other))
             if why is not None:
                 return f"its state `{name}` {why}"
         return None
+
+    def in_kind(self, state: Mapping[str, Any], parameter: torch.Tensor) -> dict[str, Any]:
+        """The state, with those entries in 8 bits that the parameter keeps so, and no others."""
+        return as_wanted(state, {name: like.dtype for name, like in self._likes(parameter).items()})
+
+    def _likes(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
+        names = self._dialect.state_names
+        return {names.get(n, n): like for n, like in self._reading.states_of(parameter).items()}
 
 
 def _wrong_count(value: object) -> str | None:
@@ -57,8 +61,14 @@ def _wrong_count(value: object) -> str | None:
 def _wrong_state(value: object, like: torch.Tensor | None) -> str | None:
     if not isinstance(value, torch.Tensor):
         return f"is {value!r}, and no tensor"
-    if not fits_in_kind(value, like):
-        return f"is a {value.layout} tensor of {value.dtype}, and no dense tensor of real numbers"
+    if like is not None and like.dtype in MAPS:
+        if value.dtype != like.dtype or value.shape != like.shape:
+            return f"is {tuple(value.shape)} of {value.dtype}, and must be {tuple(like.shape)} of {like.dtype}"
+        return None
+    is_complex = like is not None and like.is_complex()
+    if value.layout != torch.strided or not (value.is_complex() if is_complex else value.is_floating_point()):
+        kind = "complex" if is_complex else "real"
+        return f"is a {value.layout} tensor of {value.dtype}, and no dense tensor of {kind} numbers"
     if like is not None and value.shape != like.shape:
         return f"has shape {tuple(value.shape)}, and the parameter's must have {tuple(like.shape)}"
     return None

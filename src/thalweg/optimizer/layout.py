@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -11,9 +12,11 @@ import torch
 from thalweg.errors import BackendError, ParameterError
 from thalweg.kernels import CHECK
 from thalweg.kernels.eight_bits import absmax_of
+from thalweg.kernels.parts import PartsBinding
 from thalweg.optimizer.capturable import CapturableLaunch
 from thalweg.optimizer.launch import Launch
 from thalweg.optimizer.matrix_launch import MatrixLaunch
+from thalweg.optimizer.sparse import bind_rows, is_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,11 +47,13 @@ class Launches:
     matrices: list[MatrixLaunch] = field(default_factory=list[MatrixLaunch])
     behind: list[Launch] = field(default_factory=list[Launch])
     """Those that move parameters by the directions that matrix methods have made."""
+    adding: list[Launch] = field(default_factory=list[Launch])
+    """Those that move nothing, and only add gradients up."""
 
     @property
     def all_by_formula(self) -> list[Launch]:
         """Those that run a plan."""
-        return [*self.plain, *self.before, *self.behind]
+        return [*self.plain, *self.before, *self.behind, *self.adding]
 
 
 def build_launches(
@@ -68,17 +73,26 @@ def build_launches(
     """
     made = Launches()
     sorted_out: dict[tuple[Any, ...], list[Member]] = {}
+    adding: dict[tuple[Any, ...], list[Member]] = {}
     stacks: dict[int, tuple[Stack, list[Member]]] = {}
     for member in members:
         parameter = member.parameter
         dtypes = tuple(state.dtype for state in states[parameter].values())
-        key = (member.formula.structure, parameter.dtype, dtypes, parameter.device)
+        key = (member.formula.structure, parameter.dtype, dtypes, parameter.device, is_sparse(parameter))
+        if member.reading.adds:
+            adding.setdefault(key, []).append(member)
+            continue
         sorted_out.setdefault(key, []).append(member)
         if member.formula.whole is not None:
             stack = matrix_states.of(member)
             stacks.setdefault(id(stack), (stack, []))[1].append(member)
     made.matrices = [MatrixLaunch(stack, some) for stack, some in stacks.values()]
     looks: Mapping[NonFinite, Looks] = {"raise": "as it moves", "skip": "first", "propagate": "never"}
+    for group in adding.values():
+        plan = group[0].formula.adding
+        assert plan is not None  # noqa: S101  # its chain waits
+        arrays = [states[member.parameter] for member in group]
+        made.adding.append(_launch(plan, group, arrays, coarse_states, backend, looks[nonfinite], capturable=False))
     for group in sorted_out.values():
         formula = group[0].formula
         arrays = [states[member.parameter] for member in group]
@@ -112,25 +126,44 @@ def _launch(
     capturable: bool,
 ) -> Launch:
     parameters = [member.parameter for member in members]
-    if plan.noise and backend == "triton":
-        message = "the triton backend draws no random numbers yet, which this chain needs; use backend='reference'"
-        raise BackendError(message)
-    has_codes = any(absmax_of(slot) in arrays[0] for slot in plan.slots)
-    without_triton = plan.is_by_row or bool(plan.noise) or has_codes
-    if without_triton and capturable:
-        message = "`capturable` is not to be had with random numbers, 8-bit states or sums over rows; leave it out"
-        raise BackendError(message)
-    bind = _binder(backend, parameters[0], without_triton=without_triton)
-    keys = {"keys": [member.place for member in members]} if plan.noise else {}
+    has_codes = members[0].reading.keeps_codes(parameters[0])
+    _check_backend(plan, backend, parameters[0], has_codes=has_codes, capturable=capturable)
+    bind: Any = _binder(backend, parameters[0], without_triton=plan.is_by_row or bool(plan.noise) or has_codes)
+    if parameters[0].is_complex():
+        bind = functools.partial(PartsBinding, bind)
     wanted = [name for slot in plan.slots[2:] for name in (slot, absmax_of(slot)) if name in arrays[0]]
     own = [{name: some[name] for name in wanted} for some in arrays]
+    if is_sparse(parameters[0]):
+        numba = bind.__name__ == "NumbaBinding"
+        first = looks == "first"
+        binding, check = bind_rows(plan, parameters, own, numba=numba, guard=looks == "as it moves", looks_first=first)
+        return Launch(plan, members, binding, check, coarse_states)
+    further: dict[str, Any] = {"keys": [member.place for member in members]} if plan.noise else {}
+    further |= {"by_row": True} if has_codes else {}
     gathers = len(plan.passes) > 1  # its first pass can look, before anything is moved
     guard = looks == "as it moves" or (looks == "first" and gathers)
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None
     if capturable:
-        binding = bind(plan, parameters, own, guard=guard, capturable=True, **keys)
+        binding = bind(plan, parameters, own, guard=guard, capturable=True, **further)
         return CapturableLaunch(plan, members, binding, check, coarse_states)
-    return Launch(plan, members, bind(plan, parameters, own, guard=guard, **keys), check, coarse_states)
+    return Launch(plan, members, bind(plan, parameters, own, guard=guard, **further), check, coarse_states)
+
+
+def _check_backend(plan: Plan, backend: Backend, parameter: Tensor, *, has_codes: bool, capturable: bool) -> None:
+    """Refuse what a backend cannot do yet."""
+    if plan.noise and backend == "triton":
+        message = "the triton backend draws no random numbers yet, which this chain needs; use backend='reference'"
+        raise BackendError(message)
+    if has_codes and backend == "triton":
+        raise BackendError("the triton backend keeps no states in 8 bits yet; use backend='reference'")
+    if capturable and (plan.noise or has_codes):
+        raise BackendError("`capturable` is not to be had with random numbers or states in 8 bits; leave it out")
+    if has_codes and is_sparse(parameter):
+        message = (
+            "a gradient is sparse, and its parameter has states in 8 bits, whose blocks no row has for itself; choose "
+            "torch.bfloat16 as their `state_dtype`, or make the layer with sparse=False"
+        )
+        raise BackendError(message)
 
 
 def _binder(backend: Backend, parameter: Tensor, *, without_triton: bool = False) -> Any:  # noqa: ANN401  # a class of bindings

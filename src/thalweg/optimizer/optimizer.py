@@ -15,7 +15,9 @@ import torch.optim.optimizer as torch_optimizer
 from thalweg.chain import Chain, Route, Whole
 from thalweg.errors import BackendError, ChainError, HyperparameterError, did_you_mean
 from thalweg.formula import Stage
+from thalweg.optimizer.calls import check_calls
 from thalweg.optimizer.checkpoint import as_plain, check_fits
+from thalweg.optimizer.complex_parameters import check_complex
 from thalweg.optimizer.dialect import ChainDialect, Dialect
 from thalweg.optimizer.evaluating import moved_to_evaluation
 from thalweg.optimizer.given import Parameters, as_groups, check_parameters
@@ -52,8 +54,8 @@ class Optimizer(torch.optim.Optimizer):
     `state_dtype` is the dtype that states are kept in, where it is not to be the parameter's: one for all, or one for
     each by its name in the chain, as `{"m": torch.bfloat16, "v": "8bit"}`; a group may have its own. They are computed
     in float32 (for parameters in float64, in that) and rounded to the nearest. `"8bit"` is in blocks of 256 with a
-    scale each (Dettmers et al. 2022, arXiv:2110.02861). One for all makes states that begin as a copy of the parameter,
-    such as averages, only ever wider. A second moment in bfloat16 rises and does not fall again.
+    scale each (Dettmers et al. 2022, arXiv:2110.02861). One for all makes copies of the parameter, such as averages,
+    and sums of gradients only ever wider. A second moment in bfloat16 rises and does not fall again.
 
     Raises `ParameterError` for parameters that cannot be stepped, `ChainError` or `FormulaError` for a chain that does
     not compose, `HyperparameterError` for a number out of range, `UnknownNameError` for a state that is not there.
@@ -168,7 +170,10 @@ class Optimizer(torch.optim.Optimizer):
         if isinstance(param_group, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  # torch says what is wrong
             param_group = {**self.defaults, **param_group, "params": check_parameters(param_group)}
             self._dialect.complete(param_group)
-            _ = kinds(param_group, self._dialect.read(param_group))
+            chains = [self._dialect.read(group) for group in (param_group, *self.param_groups)]
+            found = kinds(param_group, chains[0])
+            check_complex(param_group, chains[0], found, rows_only=self._dialect.rows_only, capturable=self._capturable)
+            check_calls(chains, self._nonfinite, capturable=self._capturable)
         _add_param_group(self, param_group)
         self._stepper = None
 

@@ -39,7 +39,7 @@ class StateDtypes:
     """What a group of parameters asks for; nothing is the dtype of the parameter."""
 
     each: str | None = None
-    """For every state; those that begin as a copy of the parameter are only made wider by it."""
+    """For every state; copies of the parameter and sums of gradients are only made wider by it."""
     named: Mapping[str, str] = field(default_factory=dict[str, str])
     """For the states of these names."""
 
@@ -66,12 +66,12 @@ class StateDtypes:
         """Whether it asks for 8 bits."""
         return EIGHT_BITS in (self.each, *self.named.values())
 
-    def of(self, kept: Kept, own: torch.dtype, *, codes: torch.dtype) -> torch.dtype:
+    def of(self, kept: Kept, own: torch.dtype, traced: Trace, *, codes: torch.dtype) -> torch.dtype:
         """The dtype of a state that has a value for each element of a parameter of dtype `own`; in 8 bits, `codes`."""
         text = self.named.get(kept.name, self.each)
         if text is None:
             return own
-        if kept.name not in self.named and isinstance(kept.start, ParameterSlot):
+        if kept.name not in self.named and _is_spared(kept, traced):
             wider = text != EIGHT_BITS and torch.promote_types(_DTYPES[text], own) == _DTYPES[text]
             return _DTYPES[text] if wider else own
         return codes if text == EIGHT_BITS else _DTYPES[text]
@@ -99,6 +99,12 @@ class StateDtypes:
         wide = "float64" in (self.each, *self.named.values())
         for entry in parameters:
             tensor = entry[1] if isinstance(entry, tuple) else entry
+            if (self.each or self.named) and isinstance(tensor, torch.Tensor) and tensor.is_complex():
+                message = (
+                    f"`state_dtype` is for real parameters, and one is of {tensor.dtype}; put it into a group with "
+                    "state_dtype=None"
+                )
+                raise HyperparameterError(message)
             if wide and isinstance(tensor, torch.Tensor) and tensor.dtype != torch.float64:
                 message = (
                     f"`state_dtype` is float64, and parameters of {tensor.dtype} are computed in float32, so that "
@@ -115,13 +121,21 @@ class StateDtypes:
 
     def sizes(self, traced: Trace) -> dict[str, float]:
         """The bytes of an element of each state beside parameters in float32."""
-        dtypes = {k.name: self.of(k, torch.float32, codes=SIGNED) for k in traced.states if k.level is Level.ELEMENT}
+        dtypes = {
+            k.name: self.of(k, torch.float32, traced, codes=SIGNED) for k in traced.states if k.level is Level.ELEMENT
+        }
         return {name: dtype.itemsize + (dtype == SIGNED) * 4 / BLOCK for name, dtype in dtypes.items()}
 
     def within(self, traces: Sequence[Trace]) -> StateDtypes:
         """The same for the states of these graphs only."""
         known = _names(traces)
         return StateDtypes(self.each, {name: text for name, text in self.named.items() if name in known})
+
+
+def _is_spared(kept: Kept, traced: Trace) -> bool:
+    """Whether a state begins as a copy of the parameter, or adds up gradients between moves."""
+    is_sum = any(other.name == kept.name and other.after is not other.before for other in traced.meanwhile)
+    return is_sum or isinstance(kept.start, ParameterSlot)
 
 
 def _names(traces: Sequence[Trace]) -> list[str]:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
 
-from thalweg.errors import GradientError, NonFiniteGradientError, ParameterError
+from thalweg.errors import GradientError, ParameterError
 from thalweg.formula import Level
 from thalweg.kernels import Moved
 from thalweg.kernels.geometry import shape_of
+from thalweg.optimizer.accumulation import Accumulation
+from thalweg.optimizer.calls import CALLS, check_calls, policy
 from thalweg.optimizer.coarse_states import CoarseStates
+from thalweg.optimizer.complaints import complain, refusal, too_many
 from thalweg.optimizer.element_states import take
 from thalweg.optimizer.layout import Backend, NonFinite, build_launches
 from thalweg.optimizer.matrix_states import MatrixStates
 from thalweg.optimizer.members import first_number, members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.rounds import Rounds
+from thalweg.optimizer.sparse import check_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from thalweg.optimizer.watched import WatchedState
 
 _IMPLEMENTATION = attrgetter("_cdata")
+Mask: TypeAlias = "tuple[torch.layout | None, ...]"
 KEPT_LAYOUTS = 16
 """How many choices of parameters with a gradient are remembered."""
 
@@ -44,6 +49,11 @@ class Layout:
     moving: list[Tensor]
     places: np.ndarray[Any, Any] | slice
     idle: list[Tensor]
+    mask: Mask
+    turn: tuple[bool, ...]
+    """Of each group, whether it only adds up gradients; empty where no chain does."""
+    adding: np.ndarray[Any, Any]
+    """The places of those whose gradients are only added."""
 
     def release(self) -> None:
         """Let the gradients go, where no step follows."""
@@ -82,10 +92,12 @@ class Stepper:
             if state.get(member.parameter):
                 self._take_over(member)
         self._expected = self._done.copy()
+        self._accumulation = Accumulation(self._members, self._readings, state)
         self._coarse = CoarseStates(self._members)
         self._matrices = MatrixStates()
-        self._layouts: dict[tuple[bool, ...], Layout] = {}
+        self._layouts: dict[tuple[bool | torch.layout | None, ...], Layout] = {}
         self._layout: Layout | None = None
+        self._follow_chains()
         state.note.changed = False
 
     def serves(self, groups: Sequence[dict[str, Any]], state: WatchedState) -> bool:
@@ -117,8 +129,17 @@ class Stepper:
         changes = [reading.refresh() for reading in self._readings]
         if any(changes):
             self._forget_layouts()
+            self._follow_chains()
         for reading in self._readings:
             reading.follow_schedules()  # a user's code, which may do anything: before the gradients are looked for
+        if not self._waits:
+            return self._move(scaling)
+        self._turn = self._accumulation.turn()
+        with self._accumulation.completed():
+            return self._move(scaling)
+
+    def _move(self, scaling: tuple[Tensor | None, Tensor | None]) -> bool:
+        """Move those that have a gradient, by the numbers as they are."""
         layout = self._find()
         for launch in layout.launches:
             launch.advance()
@@ -131,23 +152,31 @@ class Stepper:
             raise
         if stop is not None:
             layout.release()
-            if self._nonfinite == "raise":
-                raise NonFiniteGradientError(_reason(stop.member, stop.why))
+            if self._policy == "raise":
+                raise refusal(stop.member, stop.why)
+            if any([reading.skip() for reading in self._readings]):  # noqa: C419  # each is to count it
+                raise too_many(stop.member, stop.why)
             return False
         bad = rounds.move()
         for launch in layout.launches:
             launch.count()
         self._done[layout.places] += 1
         self._expected[layout.places] += 1
+        if self._waits:
+            self._accumulation.count(layout.places, layout.adding)
         for reading in self._readings:
             reading.changed = False
             reading.count()
-        _tell(bad)
+        complain(bad, layout.adding)
         return True
 
     def _find(self) -> Layout:
         """The layout of this step, with every tensor's address."""
-        if self._layout is None or any(parameter.grad is not None for parameter in self._layout.idle):
+        if (
+            self._layout is None
+            or self._layout.turn != self._turn
+            or any(parameter.grad is not None for parameter in self._layout.idle)
+        ):
             self._choose()
         while True:
             layout = self._layout or self._choose()
@@ -161,8 +190,10 @@ class Stepper:
             except Moved:
                 self._forget_layouts()
             except RuntimeError:
-                _explain(self._members)
-                raise
+                check_layouts(self._members, rows_only=self._dialect.rows_only)
+                if self._mask() == layout.mask:
+                    raise
+                self._layout = None  # a gradient has become sparse, or dense
             else:
                 return layout
 
@@ -170,19 +201,25 @@ class Stepper:
         """The layout for those parameters that have a gradient now."""
         if self._capturable:
             self.wait()
-        mask = tuple(member.parameter.grad is not None for member in self._members)
-        self._layout = self._layouts.pop(mask, None) or self._lay_out(mask)
-        self._layouts[mask] = self._layout  # the last used is the last to go
+        mask = self._mask()
+        key = (*self._turn, *mask)
+        self._layout = self._layouts.pop(key, None) or self._lay_out(mask)
+        self._layouts[key] = self._layout  # the last used is the last to go
         if len(self._layouts) > KEPT_LAYOUTS:
             _tell_late([self._layouts.pop(next(iter(self._layouts)))])
         for launch in self._layout.launches:
             launch.start_at(self._done)
         return self._layout
 
-    def _lay_out(self, mask: tuple[bool, ...]) -> Layout:
+    def _mask(self) -> Mask:
+        """Of each parameter, the layout of its gradient if it has one."""
+        gradients = (member.parameter.grad for member in self._members)
+        return tuple(None if gradient is None else gradient.layout for gradient in gradients)
+
+    def _lay_out(self, mask: Mask) -> Layout:
         with_gradient = [m for m, has in zip(self._members, mask, strict=True) if has]
         moving = [member for member in with_gradient if member.parameter.numel()]
-        _explain(with_gradient)
+        check_layouts(with_gradient, rows_only=self._dialect.rows_only)
         states = {member.parameter: self._states(member) for member in with_gradient}
         self._take_matrix_states(moving)
         self._state.note.changed = False
@@ -192,15 +229,20 @@ class Stepper:
             self._coarse,
             self._matrices,
             backend=self._backend,
-            nonfinite=self._nonfinite,
+            nonfinite=self._policy,
             capturable=self._capturable,
         )
+        adding = [m.place for m in with_gradient if m.reading.adds]
+        counted = [m.place for m in with_gradient if not m.reading.adds]
         return Layout(
             launches=launches.all_by_formula,
-            rounds=Rounds(launches, nonfinite=self._nonfinite),
+            rounds=Rounds(launches, nonfinite=self._policy),
             moving=[member.parameter for member in moving],
-            places=slice(None) if all(mask) else np.array([m.place for m in with_gradient], dtype=int),
+            places=slice(None) if len(counted) == len(mask) else np.array(counted, dtype=int),
             idle=[m.parameter for m, has in zip(self._members, mask, strict=True) if not has],
+            mask=mask,
+            turn=self._turn,
+            adding=np.array(adding, dtype=int),
         )
 
     def _states(self, member: Member) -> dict[str, Tensor]:
@@ -209,6 +251,8 @@ class Stepper:
         entries = self._state[parameter]
         if self._dialect.keeps_step:
             entries["step"] = self._steps[member.place]
+        if member.reading.waits:
+            entries[CALLS] = self._accumulation.entry(member)
         states: dict[str, Tensor] = {}
         for kept, by_row in member.formula.states:
             if kept.level is Level.MODEL:
@@ -250,6 +294,14 @@ class Stepper:
         else:
             self._done[member.place] = float(any(value is not None for value in state.values()))
 
+    def _follow_chains(self) -> None:
+        """Take from the groups' chains what they decide about whole calls."""
+        chains = [reading.chain for reading in self._readings]
+        check_calls(chains, self._nonfinite, capturable=self._capturable)
+        self._policy: NonFinite = policy(chains, self._nonfinite)
+        self._waits = any(reading.waits for reading in self._readings)
+        self._turn: tuple[bool, ...] = ()
+
     def _forget_layouts(self) -> None:
         self.wait()
         self._layouts.clear()
@@ -259,37 +311,13 @@ class Stepper:
 
 def _tell_late(layouts: Iterable[Layout]) -> None:
     """Wait for devices, and tell of what they have found in steps before."""
-    launches = [launch for layout in layouts for launch in layout.launches]
-    _tell([member for launch in launches if (member := launch.wait()) is not None])
-
-
-def _tell(bad: Sequence[Member]) -> None:
-    if bad:
-        why = "has a NaN or an infinity; those elements were left as they were and all others have moved"
-        raise NonFiniteGradientError(_reason(min(bad, key=lambda member: member.place), why))
-
-
-def _reason(member: Member, why: str) -> str:
-    return (
-        f"the gradient of {member.name} {why} (pass nonfinite='skip' to leave out such steps, or 'propagate' to do as "
-        "torch does)"
-    )
+    for layout in layouts:
+        complain([member for launch in layout.launches if (member := launch.wait()) is not None], layout.adding)
 
 
 def _identities(groups: Sequence[dict[str, Any]]) -> list[list[int]]:
     """What tells whether a parameter, or the tensor behind it, has been replaced."""
     return [list(map(_IMPLEMENTATION, group["params"])) for group in groups]
-
-
-def _explain(members: Iterable[Member]) -> None:
-    for member in members:
-        gradient = member.parameter.grad
-        if gradient is not None and gradient.layout != torch.strided:
-            message = (
-                f"the gradient of {member.name} is sparse, and this chain needs a dense one; "
-                "make the layer with sparse=False, or give that parameter to torch.optim.SparseAdam"
-            )
-            raise GradientError(message)
 
 
 def _step_dtype() -> torch.dtype:

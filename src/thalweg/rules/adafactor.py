@@ -28,11 +28,11 @@ from thalweg.formula import (
     title="Adafactor",
     source="Shazeer and Stern 2018, arXiv:1804.04235, Algorithms 4 and 5",
     learning_rate=0.01,
-    beta2_decay="-0.8, Shazeer and Stern 2018, section 7.1",
+    beta2_decay="-0.8, Shazeer and Stern 2018, Algorithm 6",
     eps1="1.2e-7, the rounding of float32, torch.optim.Adafactor's for single precision; the paper has 1e-30, added to "
     "the squares",
-    eps2="1e-3, Shazeer and Stern 2018, section 8",
-    d="1, Shazeer and Stern 2018, section 6",
+    eps2="1e-3, Shazeer and Stern 2018, Algorithm 6",
+    d="1, Shazeer and Stern 2018, Algorithm 6",
     weight_decay="0, torch.optim.Adafactor",
     dialect="form='torch': the learning rate is an upper bound of the relative step 1/√t; ε₁ bounds the root of the "
     "second moment and the rows' mean from below. form='paper' adds ε₁ to the squares.",
@@ -41,6 +41,10 @@ from thalweg.formula import (
         (
             "torch.optim.Adafactor(lr=lr, beta2_decay=beta2_decay, eps=(eps1, eps2), d=d, weight_decay=weight_decay); "
             "default eps=(None, ...); its None is the rounding of the parameter's dtype"
+        ),
+        (
+            "keras.optimizers.Adafactor(learning_rate=lr, beta_2_decay=beta2_decay, epsilon_1=eps1, epsilon_2=eps2, "
+            "clip_threshold=d) where form='paper'; default learning_rate=0.001, epsilon_1=1e-30"
         ),
         "Shazeer_and_Stern_2018(ε1=eps1, ε2=eps2, d=d) where form='paper'",
     ),

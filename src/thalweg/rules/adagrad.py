@@ -7,12 +7,12 @@ from thalweg.formula import Direction, NonNegative, Scalar, State, Step, Update,
 
 @rule(
     title="AdaGrad",
-    source="Duchi, Hazan and Singer 2011, JMLR 12:2121, figure 1 (diagonal)",
+    source="Duchi, Hazan and Singer 2011, JMLR 12:2121, figure 1",
     learning_rate=0.01,
     eps="1e-10, torch.optim.Adagrad; the paper has a δ ≥ 0 without a value",
     r0="0, torch.optim.Adagrad; TensorFlow starts at 0.1",
     rate_decay="none, as the paper; torch.optim.Adagrad has it as `lr_decay`, 0 by default",
-    dialect="ε `outside` the root (the paper, torch) or `inside` it (Dean et al. 2012; optax).",
+    dialect="ε `outside` the root (the paper, torch) or `inside` it (Keras, optax).",
     when="With sparse features, whose rare weights keep a large rate. It can stall: the rate never rises again.",
     translations=(
         "torch.optim.Adagrad(lr=lr, lr_decay=rate_decay, initial_accumulator_value=r0, eps=eps)",

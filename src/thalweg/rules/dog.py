@@ -27,11 +27,12 @@ from thalweg.formula import (
     title="DoG",
     source="Ivgi, Hinder and Carmon 2023, arXiv:2302.12022, equation (DoG)",
     learning_rate=1.0,
-    r_rel="1e-6, Ivgi et al. 2023, section 4.1, for fine-tuning (1e-4 times (1 + ‖x₀‖) without normalisation)",
+    r_rel="1e-6, the authors' code, times 1 + ‖x₀‖; they take 1e-4 with batch normalisation",
     eps="1e-8, the authors' code",
     dialect="The paper's: distance and gradients over all parameters. The learning rate is a factor, 1 in the paper.",
     when="When there is no budget to tune a learning rate for SGD. The paper evaluates an average of the points: put "
     "one behind the step.",
+    translations=("optax.contrib.dog(learning_rate=lr, init_step=('heuristic', r_rel), eps=eps)",),
 )
 def dog(
     g: Direction,
@@ -52,7 +53,7 @@ def dog(
     title="LDoG",
     source="Ivgi, Hinder and Carmon 2023, arXiv:2302.12022, section 4.1",
     learning_rate=1.0,
-    r_rel="1e-6, Ivgi et al. 2023, section 4.1, for fine-tuning (1e-4 times (1 + ‖x₀‖) without normalisation)",
+    r_rel="1e-6, the authors' code, times 1 + ‖x₀‖; they take 1e-4 with batch normalisation, and 1e-8 to fine-tune T5",
     eps="1e-8, the authors' code",
     dialect="The paper's: as DoG, with each tensor's own distance and gradients.",
     when="As DoG, where layers differ much: transformers.",

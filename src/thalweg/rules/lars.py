@@ -20,7 +20,7 @@ from thalweg.formula import (
     title="LARS",
     source="You, Gitman and Ginsburg 2017, arXiv:1708.03888, Algorithm 1",
     learning_rate=1.0,
-    beta="0.9, You et al. 2017, Table 1",
+    beta="0.9, You et al. 2017, section 5",
     weight_decay="5e-4, You et al. 2017, section 5",
     trust="1e-3, You et al. 2017, section 5; the trust coefficient η",
     dialect="The paper's: both rates stand inside the momentum, and decay inside the norm's sum. The ratio is 1 where "

@@ -10,7 +10,7 @@ from thalweg.formula import Direction, Displacement, Fraction, LearningRate, Upd
     source="Nesterov 1983; for networks Sutskever et al. 2013 (ICML), with Bengio et al.'s change of variables, "
     "arXiv:1212.0901",
     learning_rate=0.01,
-    beta="0.9, as Sutskever et al. 2013 begin; they raise it to .99 and more",
+    beta="0.9, as Sutskever et al. 2013 begin with recurrent networks; they go up to .995 there, and to .999 elsewhere",
     dialect="`shifted` is the look-ahead form seen at the look-ahead point, which is what is stored as the "
     "parameter; `torch` has the learning rate outside the velocity. The two agree while the rate is constant.",
     when="As heavy ball, with less overshoot: the gradient is taken where the velocity leads.",
@@ -29,6 +29,7 @@ from thalweg.formula import Direction, Displacement, Fraction, LearningRate, Upd
             "is constant"
         ),
         "Sutskever_et_al_2013(ε=lr, μ=beta); our parameter is its θ + μv, where it takes the gradient",
+        "optax.sgd(learning_rate=lr, momentum=beta, nesterov=True) where form='torch'; default momentum=None",
     ),
 )
 def nesterov(

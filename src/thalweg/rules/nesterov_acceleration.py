@@ -8,7 +8,7 @@ from thalweg.formula import AtParameter, Direction, LearningRate, Parameter, Pos
 @rule(
     title="Nesterov's acceleration",
     source="Nesterov 1983; as Su, Boyd and Candès 2016, arXiv:1503.01243, eq. 1; for a strongly convex function "
-    "Nesterov, Introductory Lectures on Convex Optimization, 2004, scheme 2.2.11",
+    "Nesterov, Introductory Lectures on Convex Optimization, 2004, constant step scheme III (2.2.11)",
     learning_rate=0.01,
     kappa="none, a convex function that need not be strongly convex: k/(k + 3), k from 0. With the condition "
     "number κ, the constant (√κ - 1)/(√κ + 1)",

@@ -29,17 +29,18 @@ Within = Annotated[float, Range(0, 1, low_included=False)]
 
 @rule(
     title="Schedule-free SGD",
-    source=f"{_SOURCE}, equations 1 to 3",
+    source=f"{_SOURCE}, equations 3 to 5",
     learning_rate=1.0,
     beta="0.9, Defazio et al. 2024, section 4",
     warmup_steps="0, the authors' code",
     power="0, the authors' code: all steps weigh alike but for their rates; its r",
-    rate_power="2, Defazio et al. 2024, Algorithm 1: weights are the greatest rate so far, squared",
+    rate_power="2, Defazio et al. 2024, Algorithm 1: weights are rates squared; in the code, the greatest so far",
     weight_decay="0, the authors' code",
     when="When the length of the training is not known beforehand: no schedule is needed, but a warm-up. Evaluate "
     "inside `with optimizer.evaluating()`: the parameter is the point where the gradient is taken.",
     evaluate=lambda p, z, *, beta: (p - (1 - beta) * z) / beta,
     dialect="The authors' code: the parameter is y, decay is taken at y.",
+    translations=("optax.contrib.schedule_free_sgd(learning_rate=lr, b1=beta, weight_lr_power=rate_power)",),
 )
 def schedule_free_sgd(
     g: Direction,
@@ -74,13 +75,24 @@ def schedule_free_sgd(
     eps="1e-8, Defazio et al. 2024, Algorithm 1",
     warmup_steps="0, the authors' code",
     power="0, the authors' code: all steps weigh alike but for their rates; its r",
-    rate_power="2, Defazio et al. 2024, Algorithm 1: weights are the greatest rate so far, squared",
+    rate_power="2, Defazio et al. 2024, Algorithm 1: weights are rates squared; in the code, the greatest so far",
     weight_decay="0, the authors' code",
     when="When the length of the training is not known beforehand: no schedule is needed, but a warm-up. Evaluate "
     "inside `with optimizer.evaluating()`: the parameter is the point where the gradient is taken.",
     evaluate=lambda p, z, *, beta1: (p - (1 - beta1) * z) / beta1,
     dialect="The authors' code: the second moment is corrected itself, as Adam's; Algorithm 1 corrects the rate, and "
     "weighs the average by that.",
+    translations=(
+        (
+            "keras.optimizers.ScheduleFreeAdamW(learning_rate=lr, beta_1=beta1, beta_2=beta2, epsilon=eps, "
+            "warmup_steps=warmup_steps) where rate_power=0; its own weight_decay moves the parameter alone; on its "
+            "torch backend Keras 3.15 takes other steps: it overwrites z before it has read it"
+        ),
+        (
+            "optax.contrib.schedule_free_adamw(learning_rate=lr, b1=beta1, b2=beta2, eps=eps, "
+            "weight_lr_power=rate_power)"
+        ),
+    ),
 )
 def schedule_free_adamw(
     g: Direction,

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from thalweg.errors import BackendError
+from thalweg.kernels.tensors import Tensors
 from thalweg.kernels.triton.compile import kernel_for
 from thalweg.kernels.triton.constants import Counting
 from thalweg.kernels.triton.emit import THREADS, emit
 from thalweg.kernels.triton.exchange import Notes, is_capturing, keep
 from thalweg.kernels.triton.gathering import Gathering
 from thalweg.kernels.triton.tables import Tables
-from thalweg.kernels.triton.tensors import Tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
