@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -13,6 +14,7 @@ from thalweg.kernels import CHECK
 from thalweg.optimizer.capturable import CapturableLaunch
 from thalweg.optimizer.launch import Launch
 from thalweg.optimizer.matrix_launch import MatrixLaunch
+from thalweg.optimizer.sharding import Exchange, PartsBinding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,8 +64,8 @@ def build_launches(
 ) -> Launches:
     """A launch for each structure, dtype and device among the members, and for each of its plans.
 
-    `states[p]` are the states of `p` by their names in the formula. Raises `BackendError` where the backend cannot
-    step a parameter.
+    `states[p]` are the states of what is stepped, `p`, by their names in the formula. Raises `BackendError` where the
+    backend cannot step a parameter.
     """
     made = Launches()
     sorted_out: dict[tuple[Any, ...], list[Member]] = {}
@@ -110,15 +112,35 @@ def _launch(
     capturable: bool,
 ) -> Launch:
     parameters = [member.parameter for member in members]
-    bind = _binder(backend, parameters[0], is_by_row=plan.is_by_row)
+    bind: Any = _binder(backend, parameters[0], is_by_row=plan.is_by_row)
     own = [{slot: some[slot] for slot in plan.slots[2:]} for some in arrays]
     gathers = len(plan.passes) > 1  # its first pass can look, before anything is moved
     guard = looks == "as it moves" or (looks == "first" and gathers)
+    exchange = Exchange(members) if any(member.cuts for member in members) else None
+    if exchange is not None:
+        if capturable:
+            message = (
+                "`capturable` is for parameters that are whole, and one is cut over several processes; leave it out"
+            )
+            raise BackendError(message)
+        bind = functools.partial(_bind_parts, bind, exchange)
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None
     if capturable:
         binding = bind(plan, parameters, own, guard=guard, capturable=True)
         return CapturableLaunch(plan, members, binding, check, coarse_states)
-    return Launch(plan, members, bind(plan, parameters, own, guard=guard), check, coarse_states)
+    return Launch(plan, members, bind(plan, parameters, own, guard=guard), check, coarse_states, exchange)
+
+
+def _bind_parts(
+    bind: Any,  # noqa: ANN401  # a class of bindings
+    exchange: Exchange,
+    plan: Plan,
+    parts: Sequence[Tensor],
+    states: Sequence[dict[str, Tensor]],
+    *,
+    guard: bool,
+) -> PartsBinding:
+    return PartsBinding(bind, plan, parts, states, exchange, guard=guard)
 
 
 def _binder(backend: Backend, parameter: Tensor, *, is_by_row: bool = False) -> Any:  # noqa: ANN401  # a class of bindings

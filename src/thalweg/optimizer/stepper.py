@@ -20,6 +20,7 @@ from thalweg.optimizer.matrix_states import MatrixStates
 from thalweg.optimizer.members import first_number, first_value, members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.rounds import Rounds
+from thalweg.optimizer.sharding import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from thalweg.optimizer.dialect import Dialect
     from thalweg.optimizer.launch import Launch, Member
+    from thalweg.optimizer.sharding import Shard
     from thalweg.optimizer.watched import WatchedState
 
 _IMPLEMENTATION = attrgetter("_cdata")
@@ -44,11 +46,30 @@ class Layout:
     moving: list[Tensor]
     places: np.ndarray[Any, Any] | slice
     idle: list[Tensor]
+    shards: list[Shard]
+
+    def find(self) -> None:
+        """Find every tensor's address."""
+        for shard in self.shards:
+            shard.fetch()
+        for launch in self.launches:
+            launch.find()
 
     def release(self) -> None:
         """Let the gradients go, where no step follows."""
         for launch in self.launches:
             launch.release()
+        for shard in self.shards:
+            shard.release()
+
+    def count(self) -> None:
+        """The step has been made."""
+        for launch in self.launches:
+            launch.count()
+        if self.shards:
+            torch.autograd.graph.increment_version([shard.whole for shard in self.shards])
+            for shard in self.shards:
+                shard.release()
 
 
 class Stepper:
@@ -79,7 +100,7 @@ class Stepper:
         self._steps = torch.zeros(len(self._members), dtype=_step_dtype())
         self._done = self._steps.numpy()
         for member in self._members:
-            if state.get(member.parameter):
+            if state.get(member.whole):
                 self._take_over(member)
         self._expected = self._done.copy()
         self._coarse = CoarseStates(self._members)
@@ -109,6 +130,10 @@ class Stepper:
             self._expected[:] = self._done
         _tell_late(self._layouts.values())
 
+    def prepare(self) -> None:
+        """Make the states of all parameters that have a gradient, as they are before a step; nothing moves."""
+        self._find().release()
+
     def move(self, scaling: tuple[Tensor | None, Tensor | None] = (None, None)) -> bool:
         """One step; False if it was skipped because of a gradient that is not finite.
 
@@ -135,8 +160,7 @@ class Stepper:
                 raise NonFiniteGradientError(_reason(stop.member, stop.why))
             return False
         bad = rounds.move()
-        for launch in layout.launches:
-            launch.count()
+        layout.count()
         self._done[layout.places] += 1
         self._expected[layout.places] += 1
         for reading in self._readings:
@@ -152,8 +176,7 @@ class Stepper:
         while True:
             layout = self._layout or self._choose()
             try:
-                for launch in layout.launches:
-                    launch.find()
+                layout.find()
             except TypeError:
                 if all(parameter.grad is not None for parameter in layout.moving):
                     raise  # not what we take it for
@@ -170,7 +193,7 @@ class Stepper:
         """The layout for those parameters that have a gradient now."""
         if self._capturable:
             self.wait()
-        mask = tuple(member.parameter.grad is not None for member in self._members)
+        mask = tuple(member.whole.grad is not None for member in self._members)
         self._layout = self._layouts.pop(mask, None) or self._lay_out(mask)
         self._layouts[mask] = self._layout  # the last used is the last to go
         if len(self._layouts) > KEPT_LAYOUTS:
@@ -181,7 +204,7 @@ class Stepper:
 
     def _lay_out(self, mask: tuple[bool, ...]) -> Layout:
         with_gradient = [m for m, has in zip(self._members, mask, strict=True) if has]
-        moving = [member for member in with_gradient if member.parameter.numel()]
+        moving = [member for member in with_gradient if member.whole.numel()]
         _explain(with_gradient)
         states = {member.parameter: self._states(member) for member in with_gradient}
         self._take_matrix_states(moving)
@@ -198,15 +221,16 @@ class Stepper:
         return Layout(
             launches=launches.all_by_formula,
             rounds=Rounds(launches, nonfinite=self._nonfinite),
-            moving=[member.parameter for member in moving],
+            moving=[member.whole for member in moving],
             places=slice(None) if all(mask) else np.array([m.place for m in with_gradient], dtype=int),
-            idle=[m.parameter for m, has in zip(self._members, mask, strict=True) if not has],
+            idle=[m.whole for m, has in zip(self._members, mask, strict=True) if not has],
+            shards=[m.shard for m in moving if m.shard is not None],
         )
 
     def _states(self, member: Member) -> dict[str, Tensor]:
         """A parameter's states by their names in the formula: as they are, or as they start."""
-        parameter = member.parameter
-        entries = self._state[parameter]
+        parameter, shard = member.parameter, member.shard
+        entries = self._state[member.whole]
         if self._dialect.keeps_step:
             entries["step"] = self._steps[member.place]
         states: dict[str, Tensor] = {}
@@ -215,37 +239,41 @@ class Stepper:
                 continue  # it stands in the group
             name = self._dialect.state_names.get(kept.name, kept.name)
             value = entries.get(name)
+            before = value
             if value is None and not self._dialect.keeps_step:
                 # as torch's SGD, which knows its first step by the missing buffer
                 self._done[member.place] = self._expected[member.place] = 0
-            wanted = shape_of(kept.level, parameter.shape)
+            wanted = shape_of(kept.level, member.whole.shape)
             if value is not None and value.shape != wanted:
                 message = (
-                    f"{member.name} has now the shape {tuple(parameter.shape)}, and its state `{name}` "
+                    f"{member.name} has now the shape {tuple(member.whole.shape)}, and its state `{name}` "
                     f"{tuple(value.shape)}; remove it from `optimizer.state` to begin anew"
                 )
                 raise ParameterError(message)
+            if value is not None and shard is not None:
+                value = shard.local(value, kept.level)
             if kept.level is not Level.ELEMENT:
-                entries[name] = self._coarse.take(member, kept, value, first_number(kept.start, member))
+                own = self._coarse.take(member, kept, value, first_number(kept.start, member))
             else:
                 begun = first_value(kept.start, member) if value is None else value
-                entries[name] = states[kept.name] = laid_out(begun, parameter, by_row=by_row)
+                own = states[kept.name] = laid_out(begun, parameter, by_row=by_row)
+            entries[name] = own if shard is None else shard.shared(own, kept.level, before)
         return states
 
     def _take_matrix_states(self, members: Sequence[Member]) -> None:
         """Room for the states of matrix methods: what is in the parameters' states lies there from now on."""
         names = self._dialect.state_names
-        grown = self._matrices.take(members, lambda member: self._state[member.parameter], names)
+        grown = self._matrices.take(members, lambda member: _local(self._state[member.whole]), names)
         for stack in grown:
             for member in stack.members:
-                entries = self._state[member.parameter]
+                entries = self._state[member.whole]
                 entries.update({names.get(name, name): own for name, own in stack.states_of(member).items()})
         if grown:
             self._layouts.clear()  # they hold what the stacks were before
 
     def _take_over(self, member: Member) -> None:
         """Count on from the step count that a loaded state brings."""
-        state = self._state[member.parameter]
+        state = self._state[member.whole]
         if self._dialect.keeps_step:
             self._done[member.place] = float(state.get("step", 0))
         else:
@@ -277,6 +305,11 @@ def _reason(member: Member, why: str) -> str:
     )
 
 
+def _local(entries: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's entries as they are on this process; a matrix method steps none that is cut."""
+    return {name: part_of(value) for name, value in entries.items()}
+
+
 def _identities(groups: Sequence[dict[str, Any]]) -> list[list[int]]:
     """What tells whether a parameter, or the tensor behind it, has been replaced."""
     return [list(map(_IMPLEMENTATION, group["params"])) for group in groups]
@@ -284,7 +317,7 @@ def _identities(groups: Sequence[dict[str, Any]]) -> list[list[int]]:
 
 def _explain(members: Iterable[Member]) -> None:
     for member in members:
-        gradient = member.parameter.grad
+        gradient = member.whole.grad
         if gradient is not None and gradient.layout != torch.strided:
             message = (
                 f"the gradient of {member.name} is sparse, and this chain needs a dense one; "
