@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import functools
-import sys
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Method = TypeVar("Method", bound="Callable[..., Any]")
 
 
-def uncompiled(method: Callable[P, R]) -> Callable[P, R]:
+def uncompiled(method: Method) -> Method:
     """The method, which a compiled function calls as it is: a graph ends before it, and the next begins behind it.
 
-    As `torch.compiler.disable`, which imports the compiler (a second); here that is left to who compiles.
+    As `torch.compiler.disable`, but it costs no time where nobody compiles: that imports the compiler (a second), and
+    stands between caller and method.
     """
-    disabled: Callable[P, R] | None = None
+    try:
+        from torch._C._dynamo import eval_frame  # noqa: PLC0415  # private to torch: it may go away
 
-    @functools.wraps(method)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        nonlocal disabled
-        if "torch._dynamo" not in sys.modules:
-            return method(*args, **kwargs)
-        if disabled is None:
-            disabled = cast("Callable[P, R]", torch.compiler.disable(method))
-        return disabled(*args, **kwargs)
-
-    run._torchdynamo_disable = True  # noqa: SLF001  # pyright: ignore[reportAttributeAccessIssue]  # as torch's own mark
-    return run
+        skip = eval_frame._FrameAction.SKIP  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        strategy = eval_frame._FrameExecStrategy(skip, skip)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        eval_frame.set_code_exec_strategy(method.__code__, strategy)  # nor what it calls
+    except (ImportError, AttributeError):
+        return torch.compiler.disable(method)  # pyright: ignore[reportReturnType]
+    method._torchdynamo_disable = True  # noqa: SLF001  # pyright: ignore[reportFunctionMemberAccess]  # nor inline it
+    return method
