@@ -19,12 +19,15 @@ from thalweg.optimizer.sharding import Exchange, PartsBinding
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from thalweg.kernels import Plan
     from thalweg.optimizer.coarse_states import CoarseStates
     from thalweg.optimizer.launch import Member
     from thalweg.optimizer.matrix_states import MatrixStates, Stack
+    from thalweg.optimizer.rounds import Rounds
+    from thalweg.optimizer.sharding import Shard
 
 Backend: TypeAlias = Literal["auto", "numba", "triton", "reference"]
 
@@ -50,6 +53,41 @@ class Launches:
     def all_by_formula(self) -> list[Launch]:
         """Those that run a plan."""
         return [*self.plain, *self.before, *self.behind]
+
+
+@dataclass
+class Layout:
+    """The launches for one choice of parameters that have a gradient."""
+
+    launches: list[Launch]
+    rounds: Rounds
+    moving: list[Tensor]
+    places: np.ndarray[Any, Any] | slice
+    idle: list[Tensor]
+    shards: list[Shard]
+
+    def find(self) -> None:
+        """Find every tensor's address."""
+        for shard in self.shards:
+            shard.fetch()
+        for launch in self.launches:
+            launch.find()
+
+    def release(self) -> None:
+        """Let the gradients go, where no step follows."""
+        for launch in self.launches:
+            launch.release()
+        for shard in self.shards:
+            shard.release()
+
+    def count(self) -> None:
+        """The step has been made."""
+        for launch in self.launches:
+            launch.count()
+        if self.shards:
+            torch.autograd.graph.increment_version([shard.whole for shard in self.shards])
+            for shard in self.shards:
+                shard.release()
 
 
 def build_launches(

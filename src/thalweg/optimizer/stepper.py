@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from thalweg.kernels import Moved
 from thalweg.kernels.geometry import shape_of
 from thalweg.kernels.layout import laid_out
 from thalweg.optimizer.coarse_states import CoarseStates
-from thalweg.optimizer.layout import Backend, NonFinite, build_launches
+from thalweg.optimizer.layout import Backend, Layout, NonFinite, build_launches
 from thalweg.optimizer.matrix_states import MatrixStates
 from thalweg.optimizer.members import first_number, first_value, members_of
 from thalweg.optimizer.reading import Reading
@@ -28,48 +27,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.optimizer.dialect import Dialect
-    from thalweg.optimizer.launch import Launch, Member
-    from thalweg.optimizer.sharding import Shard
+    from thalweg.optimizer.launch import Member
     from thalweg.optimizer.watched import WatchedState
 
 _IMPLEMENTATION = attrgetter("_cdata")
 KEPT_LAYOUTS = 16
 """How many choices of parameters with a gradient are remembered."""
-
-
-@dataclass
-class Layout:
-    """The launches for one choice of parameters that have a gradient."""
-
-    launches: list[Launch]
-    rounds: Rounds
-    moving: list[Tensor]
-    places: np.ndarray[Any, Any] | slice
-    idle: list[Tensor]
-    shards: list[Shard]
-
-    def find(self) -> None:
-        """Find every tensor's address."""
-        for shard in self.shards:
-            shard.fetch()
-        for launch in self.launches:
-            launch.find()
-
-    def release(self) -> None:
-        """Let the gradients go, where no step follows."""
-        for launch in self.launches:
-            launch.release()
-        for shard in self.shards:
-            shard.release()
-
-    def count(self) -> None:
-        """The step has been made."""
-        for launch in self.launches:
-            launch.count()
-        if self.shards:
-            torch.autograd.graph.increment_version([shard.whole for shard in self.shards])
-            for shard in self.shards:
-                shard.release()
 
 
 class Stepper:

@@ -40,6 +40,7 @@ class PartsBinding:
         self._lengths = Geometry([part.shape for part in parts]).lengths
         self._levels = {one.name: one.value.level for one in plan.coarse}
         self._filled = [at for at, part in enumerate(parts) if part.numel()]
+        self._places: dict[Level, Tensor] = {}
         self._inner: Binding | None = None
         if self._filled:
             filled = [parts[at] for at in self._filled], [states[at] for at in self._filled]
@@ -113,9 +114,11 @@ class PartsBinding:
 
     def _of_filled(self, level: Level) -> Tensor:
         """The places of the values of those tensors whose parts have elements."""
-        lengths = self._lengths_at(level)
-        starts = np.cumsum([0, *lengths])
-        return torch.cat([torch.arange(starts[at], starts[at] + lengths[at]) for at in self._filled])
+        if level not in self._places:
+            lengths = self._lengths_at(level)
+            starts = np.cumsum([0, *lengths])
+            self._places[level] = torch.cat([torch.arange(starts[at], starts[at] + lengths[at]) for at in self._filled])
+        return self._places[level]
 
     def _lengths_at(self, level: Level) -> list[int]:
         return self._lengths[Level.TENSOR if level is Level.MODEL else level]

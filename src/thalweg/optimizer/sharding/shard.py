@@ -40,15 +40,6 @@ def part_of(tensor: Tensor) -> Tensor:
         return local.wait() if hasattr(local, "wait") else local  # what is still on its way
 
 
-def spread_like(value: Tensor, parameter: Tensor) -> Tensor:
-    """A whole tensor of a parameter's shape, on several processes as the parameter is; each must have it whole."""
-    from torch.distributed.tensor import distribute_tensor  # noqa: PLC0415  # the parameter's maker has imported it
-
-    like: Any = parameter
-    value = value.detach().to(parameter.device)
-    return distribute_tensor(value, like.device_mesh, like.placements, src_data_rank=None)
-
-
 @dataclass(frozen=True)
 class Cut:
     """A dimension along which a tensor is cut, and the processes that have the parts."""
