@@ -19,6 +19,7 @@ import torch.distributed.checkpoint as dcp
 from torch import nn
 
 import thalweg as tw
+from thalweg.formula import Direction, Update, largest, maximum, rms, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,12 +53,19 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(16, 6, generator=generator), torch.randn(16, 1, generator=generator)
 
 
+@rule(title="Own size", source="made up for these tests", learning_rate=0.01)
+def own_size(g: Direction) -> Update:
+    """As large as others are: by a mean over the model and by a maximum over each tensor."""
+    return g / (rms(g, per="model") + largest(maximum(g, -g), per="tensor"))
+
+
 CHAINS = {
     "adamw": tw.chain(tw.adam(), tw.decay(0.1), tw.step(tw.cosine(0.01, steps=20))),
     "heavy_ball": tw.chain(tw.heavy_ball(), tw.step(0.1), tw.ema()),
     "schedule_free": tw.chain(tw.schedule_free_adamw(), tw.step(0.01)),
     "clip_model": tw.chain(tw.clip(0.1), tw.adam(), tw.step(0.01)),
     "clip_tensor": tw.chain(tw.clip(0.02, per="tensor"), tw.adam(), tw.step(0.01)),
+    "own_size": tw.chain(own_size(), tw.step(0.01)),
     "lamb": tw.chain(tw.lamb(), tw.step(0.01)),
     "dog": tw.chain(tw.dog(), tw.step(1.0)),
     "prodigy": tw.chain(tw.prodigy(), tw.step(1.0)),
