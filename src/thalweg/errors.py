@@ -88,14 +88,8 @@ def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str
     'known are: adam, sgd'
     """
     names = sorted(known)
-    typed = name.casefold()
-    alike = [candidate for candidate in names if candidate.casefold() == typed]
-    near = alike or [
-        candidate
-        for folded in difflib.get_close_matches(typed, {candidate.casefold() for candidate in names}, n=3, cutoff=0.6)
-        for candidate in names
-        if candidate.casefold() == folded
-    ]
+    alike = [candidate for candidate in names if candidate.casefold() == name.casefold()]
+    near = alike or difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(f"`{candidate}`" for candidate in near) + "?"
     return otherwise or "known are: " + ", ".join(names)

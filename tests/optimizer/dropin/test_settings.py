@@ -55,7 +55,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (made("NAdam", momentum_decay=-1), r"NAdam: `momentum_decay` is -1; it must lie in \[0, ∞\)"),
     (made("ASGD", weight_decay=-1), r"ASGD: `weight_decay` is -1; it must lie in \[0, ∞\)"),
     (made("Adafactor", d=0.5), r"Adafactor: `d` is 0.5; it must lie in \[1, ∞\)"),
-    (made("Adafactor", beta2_decay=0.1), r"Adafactor: `beta2_decay` is 0.1; it must lie in \(-inf, 0\]"),
+    (made("Adafactor", beta2_decay=0.1), r"Adafactor: `beta2_decay` is 0.1; it must lie in \(-∞, 0\]"),
     (made("Adafactor", eps=(-1, 1e-3)), r"Adafactor: `eps\[0\]` is -1; it must be None or a number in \[0, ∞\)"),
     (made("Adafactor", eps=(None, None)), r"Adafactor: `eps\[1\]` is None; it must be a number in \[0, ∞\)"),
     (made("Adafactor", eps=1e-3), "Adafactor cannot read the settings .*eps=0.001"),
