@@ -204,9 +204,7 @@ def test_rows_of_sparse_gradients_have_states_of_their_dtype(backend: Backend) -
 
 def test_complex_parameters_keep_their_states_as_they_are() -> None:
     parameter = torch.ones(3, dtype=torch.complex64, requires_grad=True)
-    with pytest.raises(
-        HyperparameterError, match=r"is for real parameters, and one is of torch.complex64"
-    ):
+    with pytest.raises(HyperparameterError, match=r"is for real parameters, and one is of torch.complex64"):
         tw.Optimizer([parameter], ADAM, state_dtype=torch.bfloat16)
     optimizer = tw.Optimizer(
         [{"params": [parameter], "state_dtype": None}, {"params": [parameter_of(torch.float32)]}],

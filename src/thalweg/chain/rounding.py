@@ -23,7 +23,7 @@ def kahan(p: Moved, rest: Zeros) -> Update:
     "arXiv:2010.06192; its random bits by Philox4x32-10, Salmon et al. 2011, doi:10.1145/2063384.2063405",
     seed="0: any other draws other numbers",
     dialect="The bits are a function of seed, step, parameter (by its place in the optimizer) and element: threads "
-    "and resuming change none.",
+    "and resuming change none. Where processes have parts of a parameter, each draws for its own.",
     when="Behind the step, where parameters are in bfloat16 or float16 and there is no float32 copy of them: small "
     "steps count on average, for no memory at all. With two bytes more, `kahan` follows the exact sum more closely.",
 )

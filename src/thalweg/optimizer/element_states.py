@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from thalweg.errors import ParameterError
 from thalweg.kernels.eight_bits import MAPS, absmax_of, blocks_of, dequantise, quantise
 from thalweg.kernels.layout import laid_out
 from thalweg.optimizer.members import first_value
@@ -20,24 +21,37 @@ if TYPE_CHECKING:
     from thalweg.optimizer.launch import Member
 
 
-def take(entries: dict[str, Any], member: Member, kept: Kept, name: str, *, by_row: bool) -> dict[str, torch.Tensor]:
-    """A member's state, called `name` among its entries, as it is or as it starts: by its name in the formula.
+def take(
+    member: Member, kept: Kept, value: torch.Tensor | None, sizes: torch.Tensor | None, *, by_row: bool
+) -> dict[str, torch.Tensor]:
+    """A member's state as it is to be kept, by its name in the formula; in 8 bits, the sizes of its blocks with it.
 
-    It is left in the entries as it is to be kept; in 8 bits, the sizes of its blocks come and stay with it.
+    `value` and `sizes` are what it has had so far. Raises `ParameterError` for 8 bits on several processes.
     """
     parameter = member.parameter
-    dtype = member.reading.dtype_of(kept, parameter)
-    value = entries.get(name)
+    dtype = member.reading.dtype_of(kept, member.whole)
+    if dtype in MAPS and member.shard is not None:
+        message = (
+            f"{member.name} lies on several processes, where no states are kept in 8 bits yet; choose torch.bfloat16 "
+            "as its `state_dtype`"
+        )
+        raise ParameterError(message)
     if value is None:
         value = first_value(kept.start, member, torch.float32 if dtype in MAPS else dtype)
-    found = as_wanted({**entries, name: value}, {name: dtype})
-    by_row = by_row or member.reading.keeps_codes(parameter)
-    entries[name] = laid_out(found[name], parameter, dtype=dtype, by_row=by_row)
-    if dtype not in MAPS:
+    found = as_wanted({kept.name: value, absmax_of(kept.name): sizes}, {kept.name: dtype})
+    by_row = by_row or member.reading.keeps_codes(member.whole)
+    made = {kept.name: laid_out(found[kept.name], parameter, dtype=dtype, by_row=by_row)}
+    if dtype in MAPS:
+        made[absmax_of(kept.name)] = found[absmax_of(kept.name)].to(parameter.device, torch.float32).contiguous()
+    return made
+
+
+def keep_sizes(entries: dict[str, Any], name: str, sizes: torch.Tensor | None) -> None:
+    """Have the sizes of a state's blocks stand beside it, if it has any."""
+    if sizes is None:
         entries.pop(absmax_of(name), None)
-        return {kept.name: entries[name]}
-    entries[absmax_of(name)] = found[absmax_of(name)].to(parameter.device, torch.float32).contiguous()
-    return {kept.name: entries[name], absmax_of(kept.name): entries[absmax_of(name)]}
+    else:
+        entries[absmax_of(name)] = sizes
 
 
 def as_wanted(state: Mapping[str, Any], wanted: Mapping[str, torch.dtype]) -> dict[str, Any]:

@@ -16,21 +16,27 @@ from thalweg.kernels.parts import PartsBinding
 from thalweg.optimizer.capturable import CapturableLaunch
 from thalweg.optimizer.launch import Launch
 from thalweg.optimizer.matrix_launch import MatrixLaunch
+from thalweg.optimizer.sharding import Exchange, ShardsBinding
 from thalweg.optimizer.sparse import bind_rows, is_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from thalweg.kernels import Plan
     from thalweg.optimizer.coarse_states import CoarseStates
     from thalweg.optimizer.launch import Member
     from thalweg.optimizer.matrix_states import MatrixStates, Stack
+    from thalweg.optimizer.rounds import Rounds
+    from thalweg.optimizer.sharding import Shard
 
 Backend: TypeAlias = Literal["auto", "numba", "triton", "reference"]
 
 
+Mask: TypeAlias = "tuple[torch.layout | None, ...]"
+"""Of each parameter, the layout of its gradient if it has one."""
 NonFinite: TypeAlias = Literal["raise", "skip", "propagate"]
 Looks: TypeAlias = Literal["as it moves", "first", "never"]
 """When a launch looks for gradients that are not finite."""
@@ -56,6 +62,46 @@ class Launches:
         return [*self.plain, *self.before, *self.behind, *self.adding]
 
 
+@dataclass
+class Layout:
+    """The launches for one choice of parameters that have a gradient."""
+
+    launches: list[Launch]
+    rounds: Rounds
+    moving: list[Tensor]
+    places: np.ndarray[Any, Any] | slice
+    idle: list[Tensor]
+    shards: list[Shard]
+    mask: Mask
+    turn: tuple[bool, ...]
+    """Of each group, whether it only adds up gradients; empty where no chain does."""
+    adding: np.ndarray[Any, Any]
+    """The places of those whose gradients are only added."""
+
+    def find(self) -> None:
+        """Find every tensor's address."""
+        for shard in self.shards:
+            shard.fetch()
+        for launch in self.launches:
+            launch.find()
+
+    def release(self) -> None:
+        """Let the gradients go, where no step follows."""
+        for launch in self.launches:
+            launch.release()
+        for shard in self.shards:
+            shard.release()
+
+    def count(self) -> None:
+        """The step has been made."""
+        for launch in self.launches:
+            launch.count()
+        if self.shards:
+            torch.autograd.graph.increment_version([shard.whole for shard in self.shards])
+            for shard in self.shards:
+                shard.release()
+
+
 def build_launches(
     members: Sequence[Member],
     states: Mapping[Tensor, Mapping[str, Tensor]],
@@ -68,8 +114,8 @@ def build_launches(
 ) -> Launches:
     """A launch for each structure, device and dtypes among the members, and for each of its plans.
 
-    `states[p]` are the states of `p` by their names in the formula. Raises `BackendError` where the backend cannot
-    step a parameter.
+    `states[p]` are the states of what is stepped, `p`, by their names in the formula. Raises `BackendError` where the
+    backend cannot step a parameter.
     """
     made = Launches()
     sorted_out: dict[tuple[Any, ...], list[Member]] = {}
@@ -126,7 +172,7 @@ def _launch(
     capturable: bool,
 ) -> Launch:
     parameters = [member.parameter for member in members]
-    has_codes = members[0].reading.keeps_codes(parameters[0])
+    has_codes = members[0].reading.keeps_codes(members[0].whole)
     _check_backend(plan, backend, parameters[0], has_codes=has_codes, capturable=capturable)
     bind: Any = _binder(backend, parameters[0], without_triton=plan.is_by_row or bool(plan.noise) or has_codes)
     if parameters[0].is_complex():
@@ -138,15 +184,43 @@ def _launch(
         first = looks == "first"
         binding, check = bind_rows(plan, parameters, own, numba=numba, guard=looks == "as it moves", looks_first=first)
         return Launch(plan, members, binding, check, coarse_states)
-    further: dict[str, Any] = {"keys": [member.place for member in members]} if plan.noise else {}
+    further: dict[str, Any] = {"keys": [member.key for member in members]} if plan.noise else {}
     further |= {"by_row": True} if has_codes else {}
     gathers = len(plan.passes) > 1  # its first pass can look, before anything is moved
     guard = looks == "as it moves" or (looks == "first" and gathers)
+    exchange = Exchange(members) if any(member.cuts for member in members) else None
+    if exchange is not None:
+        if capturable:
+            message = (
+                "`capturable` is for parameters that are whole, and one is cut over several processes; leave it out"
+            )
+            raise BackendError(message)
+        if parameters[0].is_complex():
+            message = (
+                f"{members[0].name} is complex and cut over several processes, where sums over its parts are not added "
+                "up; keep complex parameters whole on each process"
+            )
+            raise ParameterError(message)
+        bind = functools.partial(_bind_parts, bind, exchange)
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None
     if capturable:
         binding = bind(plan, parameters, own, guard=guard, capturable=True, **further)
         return CapturableLaunch(plan, members, binding, check, coarse_states)
-    return Launch(plan, members, bind(plan, parameters, own, guard=guard, **further), check, coarse_states)
+    bound = bind(plan, parameters, own, guard=guard, **further)
+    return Launch(plan, members, bound, check, coarse_states, exchange)
+
+
+def _bind_parts(
+    bind: Any,  # noqa: ANN401  # a class of bindings
+    exchange: Exchange,
+    plan: Plan,
+    parts: Sequence[Tensor],
+    states: Sequence[dict[str, Tensor]],
+    *,
+    guard: bool,
+    keys: Sequence[int] = (),
+) -> ShardsBinding:
+    return ShardsBinding(bind, plan, parts, states, exchange, guard=guard, keys=keys)
 
 
 def _check_backend(plan: Plan, backend: Backend, parameter: Tensor, *, has_codes: bool, capturable: bool) -> None:

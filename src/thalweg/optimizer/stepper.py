@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,17 +11,19 @@ import torch
 from thalweg.errors import GradientError, ParameterError
 from thalweg.formula import Level
 from thalweg.kernels import Moved
+from thalweg.kernels.eight_bits import absmax_of
 from thalweg.kernels.geometry import shape_of
 from thalweg.optimizer.accumulation import Accumulation
 from thalweg.optimizer.calls import CALLS, check_calls, policy
 from thalweg.optimizer.coarse_states import CoarseStates
 from thalweg.optimizer.complaints import complain, refusal, too_many
-from thalweg.optimizer.element_states import take
-from thalweg.optimizer.layout import Backend, NonFinite, build_launches
+from thalweg.optimizer.element_states import keep_sizes, take
+from thalweg.optimizer.layout import Backend, Layout, Mask, NonFinite, build_launches
 from thalweg.optimizer.matrix_states import MatrixStates
 from thalweg.optimizer.members import first_number, members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.rounds import Rounds
+from thalweg.optimizer.sharding import part_of
 from thalweg.optimizer.sparse import check_layouts
 
 if TYPE_CHECKING:
@@ -31,34 +32,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.optimizer.dialect import Dialect
-    from thalweg.optimizer.launch import Launch, Member
+    from thalweg.optimizer.launch import Member
     from thalweg.optimizer.watched import WatchedState
 
 _IMPLEMENTATION = attrgetter("_cdata")
-Mask: TypeAlias = "tuple[torch.layout | None, ...]"
 KEPT_LAYOUTS = 16
 """How many choices of parameters with a gradient are remembered."""
-
-
-@dataclass
-class Layout:
-    """The launches for one choice of parameters that have a gradient."""
-
-    launches: list[Launch]
-    rounds: Rounds
-    moving: list[Tensor]
-    places: np.ndarray[Any, Any] | slice
-    idle: list[Tensor]
-    mask: Mask
-    turn: tuple[bool, ...]
-    """Of each group, whether it only adds up gradients; empty where no chain does."""
-    adding: np.ndarray[Any, Any]
-    """The places of those whose gradients are only added."""
-
-    def release(self) -> None:
-        """Let the gradients go, where no step follows."""
-        for launch in self.launches:
-            launch.release()
 
 
 class Stepper:
@@ -89,7 +68,7 @@ class Stepper:
         self._steps = torch.zeros(len(self._members), dtype=_step_dtype())
         self._done = self._steps.numpy()
         for member in self._members:
-            if state.get(member.parameter):
+            if state.get(member.whole):
                 self._take_over(member)
         self._expected = self._done.copy()
         self._accumulation = Accumulation(self._members, self._readings, state)
@@ -120,6 +99,10 @@ class Stepper:
                 launch.recount(self._done)
             self._expected[:] = self._done
         _tell_late(self._layouts.values())
+
+    def prepare(self) -> None:
+        """Make the states of all parameters that have a gradient, as they are before a step; nothing moves."""
+        self._find().release()
 
     def move(self, scaling: tuple[Tensor | None, Tensor | None] = (None, None)) -> bool:
         """One step; False if it was skipped because of a gradient that is not finite.
@@ -158,8 +141,7 @@ class Stepper:
                 raise too_many(stop.member, stop.why)
             return False
         bad = rounds.move()
-        for launch in layout.launches:
-            launch.count()
+        layout.count()
         self._done[layout.places] += 1
         self._expected[layout.places] += 1
         if self._waits:
@@ -181,8 +163,7 @@ class Stepper:
         while True:
             layout = self._layout or self._choose()
             try:
-                for launch in layout.launches:
-                    launch.find()
+                layout.find()
             except TypeError:
                 if all(parameter.grad is not None for parameter in layout.moving):
                     raise  # not what we take it for
@@ -213,12 +194,12 @@ class Stepper:
 
     def _mask(self) -> Mask:
         """Of each parameter, the layout of its gradient if it has one."""
-        gradients = (member.parameter.grad for member in self._members)
+        gradients = (member.whole.grad for member in self._members)
         return tuple(None if gradient is None else gradient.layout for gradient in gradients)
 
     def _lay_out(self, mask: Mask) -> Layout:
         with_gradient = [m for m, has in zip(self._members, mask, strict=True) if has]
-        moving = [member for member in with_gradient if member.parameter.numel()]
+        moving = [member for member in with_gradient if member.whole.numel()]
         check_layouts(with_gradient, rows_only=self._dialect.rows_only)
         states = {member.parameter: self._states(member) for member in with_gradient}
         self._take_matrix_states(moving)
@@ -237,9 +218,10 @@ class Stepper:
         return Layout(
             launches=launches.all_by_formula,
             rounds=Rounds(launches, nonfinite=self._policy),
-            moving=[member.parameter for member in moving],
+            moving=[member.whole for member in moving],
             places=slice(None) if len(counted) == len(mask) else np.array(counted, dtype=int),
-            idle=[m.parameter for m, has in zip(self._members, mask, strict=True) if not has],
+            idle=[m.whole for m, has in zip(self._members, mask, strict=True) if not has],
+            shards=[m.shard for m in moving if m.shard is not None],
             mask=mask,
             turn=self._turn,
             adding=np.array(adding, dtype=int),
@@ -247,8 +229,8 @@ class Stepper:
 
     def _states(self, member: Member) -> dict[str, Tensor]:
         """A parameter's states by their names in the formula: as they are, or as they start."""
-        parameter = member.parameter
-        entries = self._state[parameter]
+        shard = member.shard
+        entries = self._state[member.whole]
         if self._dialect.keeps_step:
             entries["step"] = self._steps[member.place]
         if member.reading.waits:
@@ -259,36 +241,43 @@ class Stepper:
                 continue  # it stands in the group
             name = self._dialect.state_names.get(kept.name, kept.name)
             value = entries.get(name)
+            before = value
             if value is None and not self._dialect.keeps_step:
                 # as torch's SGD, which knows its first step by the missing buffer
                 self._done[member.place] = self._expected[member.place] = 0
-            wanted = shape_of(kept.level, parameter.shape)
+            wanted = shape_of(kept.level, member.whole.shape)
             if value is not None and value.shape != wanted:
                 message = (
-                    f"{member.name} has now the shape {tuple(parameter.shape)}, and its state `{name}` "
+                    f"{member.name} has now the shape {tuple(member.whole.shape)}, and its state `{name}` "
                     f"{tuple(value.shape)}; remove it from `optimizer.state` to begin anew"
                 )
                 raise ParameterError(message)
+            if value is not None and shard is not None:
+                value = shard.local(value, kept.level)
             if kept.level is not Level.ELEMENT:
-                entries[name] = self._coarse.take(member, kept, value, first_number(kept.start, member))
+                own = self._coarse.take(member, kept, value, first_number(kept.start, member))
             else:
-                states |= take(entries, member, kept, name, by_row=by_row)
+                made = take(member, kept, value, entries.get(absmax_of(name)), by_row=by_row)
+                states |= made
+                own = made[kept.name]
+                keep_sizes(entries, name, made.get(absmax_of(kept.name)))
+            entries[name] = own if shard is None else shard.shared(own, kept.level, before)
         return states
 
     def _take_matrix_states(self, members: Sequence[Member]) -> None:
         """Room for the states of matrix methods: what is in the parameters' states lies there from now on."""
         names = self._dialect.state_names
-        grown = self._matrices.take(members, lambda member: self._state[member.parameter], names)
+        grown = self._matrices.take(members, lambda member: _local(self._state[member.whole]), names)
         for stack in grown:
             for member in stack.members:
-                entries = self._state[member.parameter]
+                entries = self._state[member.whole]
                 entries.update({names.get(name, name): own for name, own in stack.states_of(member).items()})
         if grown:
             self._layouts.clear()  # they hold what the stacks were before
 
     def _take_over(self, member: Member) -> None:
         """Count on from the step count that a loaded state brings."""
-        state = self._state[member.parameter]
+        state = self._state[member.whole]
         if self._dialect.keeps_step:
             self._done[member.place] = float(state.get("step", 0))
         else:
@@ -313,6 +302,11 @@ def _tell_late(layouts: Iterable[Layout]) -> None:
     """Wait for devices, and tell of what they have found in steps before."""
     for layout in layouts:
         complain([member for launch in layout.launches if (member := launch.wait()) is not None], layout.adding)
+
+
+def _local(entries: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's entries as they are on this process; a matrix method steps none that is cut."""
+    return {name: part_of(value) for name, value in entries.items()}
 
 
 def _identities(groups: Sequence[dict[str, Any]]) -> list[list[int]]:
