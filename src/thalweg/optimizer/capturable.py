@@ -1,32 +1,36 @@
-"""A launch whose steps the device counts: a CUDA graph can hold it, and only the device knows which steps were made."""
+"""Launches whose steps the device counts: CUDA graphs can hold them, and the device alone knows which were made."""
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from thalweg.optimizer.launch import Binding, Launch
+import numpy as np
+import torch
+
+from thalweg.chain import Kind, Whole
+from thalweg.errors import BackendError
+from thalweg.optimizer.formulas import formula_of
+from thalweg.optimizer.launch import Binding, Launch, Member
+from thalweg.optimizer.selection import kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from torch import Tensor
+
+    from thalweg.chain import Chain
+    from thalweg.kernels.triton.constants import Counted
+    from thalweg.optimizer.layout import Backend
+    from thalweg.optimizer.reading import Reading
 
 
 class CapturableBinding(Binding, Protocol):
     """A binding that computes a step's constants on the device; see `thalweg.kernels.triton.binding.TritonBinding`."""
 
-    def start_at(self, counts: Sequence[float]) -> None:
-        """How many steps each row has behind it."""
-        ...
-
-    def counts(self) -> list[float]:
-        """How many steps each row has behind it."""
-        ...
-
     def set_inputs(self, row: int, values: Sequence[float | Tensor]) -> None:
-        """What a row's constants are computed from."""
+        """What constants are computed from."""
         ...
 
     def scale(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
@@ -40,16 +44,9 @@ class CapturableLaunch(Launch):
 
     binding: CapturableBinding  # pyright: ignore[reportIncompatibleVariableOverride]  # it is never replaced
 
-    def start_at(self, steps: np.ndarray[Any, Any]) -> None:
-        """Take the members' step counts."""
-        super().start_at(steps)
-        self.binding.start_at([done for _, done in self._rows])
-
-    def recount(self, steps: np.ndarray[Any, Any]) -> None:
-        """Read from the device how many steps each member has behind it."""
-        counts = self.binding.counts()
-        for member, row in zip(self.members, self._places, strict=True):
-            steps[member.place] = counts[row]
+    def start_at(self, steps: np.ndarray[Any, Any]) -> None:  # noqa: ARG002  # the device knows them
+        """Hand over all numbers at the next step: some may have changed while other members were stepped."""
+        self._fresh = True
 
     def scale(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
         """For the next step, what `torch.amp.GradScaler` hands to an optimizer that counts on the device."""
@@ -57,8 +54,84 @@ class CapturableLaunch(Launch):
 
     def advance(self) -> None:
         """Hand over what the constants are computed from, where it has changed."""
-        for row, (reading, _) in enumerate(self._rows):
+        for row, reading in enumerate(readings_of(self.members)):
             if self._fresh or reading.changed:
                 live = [0.0 if name == "t" else reading.live(name) for name in self.plan.inputs]
                 self.binding.set_inputs(row, live)
         self._fresh = False
+
+
+def readings_of(members: Sequence[Member]) -> list[Reading]:
+    """The groups that members are in, each once."""
+    return list({id(member.reading): member.reading for member in members}.values())
+
+
+class DeviceCounts:
+    """How many steps each parameter has behind it, on its device: every launch and every CUDA graph counts there."""
+
+    def __init__(self, members: Sequence[Member], done: np.ndarray[Any, Any]) -> None:
+        self._counts: dict[torch.device, Tensor] = {}
+        self._own: dict[torch.device, np.ndarray[Any, Any]] = {}
+        for device in dict.fromkeys(member.parameter.device for member in members):
+            # a parameter without elements is in no launch
+            own = [m.place for m in members if m.parameter.device == device and m.parameter.numel()]
+            self._counts[device] = torch.from_numpy(done.astype(np.float64)).to(device)
+            self._own[device] = np.array(own, dtype=int)
+
+    def counted(self, members: Sequence[Member]) -> Counted:
+        """Where the steps of a launch's members are counted: members on one device."""
+        from thalweg.kernels.triton.constants import Counted  # noqa: PLC0415  # only where it is used
+
+        rows = {id(reading): row for row, reading in enumerate(readings_of(members))}
+        counts = self._counts[members[0].parameter.device]
+        return Counted(counts, [m.place for m in members], [rows[id(m.reading)] for m in members])
+
+    def start_over(self, member: Member) -> None:
+        """A member has no step behind it any more."""
+        self._counts[member.parameter.device][member.place] = 0
+
+    def read(self, done: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The counts, waiting for the devices; those that no device keeps are as in `done`."""
+        counts = done.copy()
+        for device, own in self._own.items():
+            counts[own] = self._counts[device].cpu().numpy()[own]
+        return counts
+
+    def refuse_to_capture(self, readings: Sequence[Reading], *, looks_first: bool, is_prepared: bool) -> None:
+        """Raises `BackendError` where a CUDA graph is being captured that could not be replayed as it should."""
+        from thalweg.kernels.triton.exchange import is_capturing  # noqa: PLC0415  # as above
+
+        if not any(map(is_capturing, self._counts)):
+            return
+        why = next((why for reading in readings if (why := reading.what_no_graph_holds())), None)
+        if why is None and looks_first:
+            why = "with nonfinite='skip' the host decides about every step; use 'raise' or 'propagate'"
+        if why is None and not is_prepared:
+            why = "the optimizer is not prepared for it; make a step with the same parameters outside of a graph first"
+        if why is not None:
+            message = f"a CUDA graph is being captured, and {why}"
+            raise BackendError(message)
+
+
+def check_capturable(group: Mapping[str, Any], chain: Chain, backend: Backend) -> None:
+    """Refuse a group whose steps no device can count. Raises `BackendError`, naming the stage if it is one."""
+    for entry in group["params"]:
+        parameter = entry[1] if isinstance(entry, tuple) else entry
+        on_gpu = isinstance(parameter, torch.Tensor) and parameter.device.type == "cuda"
+        if backend not in ("auto", "triton") or not (on_gpu or backend == "triton"):
+            message = "`capturable` is for parameters on a GPU, and one is not on any; leave it out"
+            raise BackendError(message)
+        if importlib.util.find_spec("triton") is None:
+            message = '`capturable` needs Triton: `pip install "thalweg[gpu]"`; or leave it out'
+            raise BackendError(message)
+    for kind in dict.fromkeys(kinds(group, chain)):
+        for place in kind.active:
+            stage = chain.rules[place]
+            if isinstance(stage, Whole):
+                why = "is a matrix method, which the host counts the steps of"
+            elif any(plan.levels for plan in formula_of(chain, Kind(kind.is_matrix, (place,)), maximize=False).plans):
+                why = "needs sums over tensors, which the host works on between passes"
+            else:
+                continue
+            message = f"chain stage {place + 1}, {stage!r}: {why}, so the chain cannot be `capturable`; leave that out"
+            raise BackendError(message)

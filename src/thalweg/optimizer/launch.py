@@ -130,9 +130,6 @@ class Launch:
         if self.plan.stores[0][0] == "p":
             self.binding.count()
 
-    def recount(self, steps: np.ndarray[Any, Any]) -> None:
-        """Where the device counts the steps, read from it how many each member has behind it."""
-
     def wait(self) -> Member | None:
         """Wait for a device; gives a member with a gradient that was not finite, if that has not been told yet."""
         found = self.binding.wait()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.kernels import Plan
+    from thalweg.optimizer.capturable import DeviceCounts
     from thalweg.optimizer.coarse_states import CoarseStates
     from thalweg.optimizer.launch import Member
     from thalweg.optimizer.matrix_states import MatrixStates, Stack
@@ -58,12 +59,12 @@ def build_launches(
     *,
     backend: Backend,
     nonfinite: NonFinite,
-    capturable: bool = False,
+    counts: DeviceCounts | None = None,
 ) -> Launches:
     """A launch for each structure, dtype and device among the members, and for each of its plans.
 
     `states[p]` are the states of `p` by their names in the formula. Raises `BackendError` where the backend cannot
-    step a parameter.
+    step a parameter. With `counts`, the device counts the steps there.
     """
     made = Launches()
     sorted_out: dict[tuple[Any, ...], list[Member]] = {}
@@ -81,21 +82,15 @@ def build_launches(
         formula = group[0].formula
         arrays = [states[member.parameter] for member in group]
         if formula.whole is None:
-            made.plain.append(
-                _launch(formula.plan, group, arrays, coarse_states, backend, looks[nonfinite], capturable=capturable)
-            )
+            made.plain.append(_launch(formula.plan, group, arrays, coarse_states, backend, looks[nonfinite], counts))
             continue
         name = formula.whole.cut.direction.name
         own = [(stack, stack.at(member)) for member in group for stack in [matrix_states.of(member)]]
         given = [{**some, name: stack.given[at]} for some, (stack, at) in zip(arrays, own, strict=True)]
         made_of_it = [{**some, name: stack.direction[at]} for some, (stack, at) in zip(arrays, own, strict=True)]
         look: Looks = "never" if nonfinite == "propagate" else "first"
-        made.before.append(
-            _launch(formula.whole.before, group, given, coarse_states, backend, look, capturable=capturable)
-        )
-        made.behind.append(
-            _launch(formula.plan, group, made_of_it, coarse_states, backend, "never", capturable=capturable)
-        )
+        made.before.append(_launch(formula.whole.before, group, given, coarse_states, backend, look))
+        made.behind.append(_launch(formula.plan, group, made_of_it, coarse_states, backend, "never"))
     return made
 
 
@@ -106,8 +101,7 @@ def _launch(
     coarse_states: CoarseStates,
     backend: Backend,
     looks: Looks,
-    *,
-    capturable: bool,
+    counts: DeviceCounts | None = None,
 ) -> Launch:
     parameters = [member.parameter for member in members]
     bind = _binder(backend, parameters[0], is_by_row=plan.is_by_row)
@@ -115,8 +109,8 @@ def _launch(
     gathers = len(plan.passes) > 1  # its first pass can look, before anything is moved
     guard = looks == "as it moves" or (looks == "first" and gathers)
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None
-    if capturable:
-        binding = bind(plan, parameters, own, guard=guard, capturable=True)
+    if counts is not None:
+        binding = bind(plan, parameters, own, guard=guard, counted=counts.counted(members))
         return CapturableLaunch(plan, members, binding, check, coarse_states)
     return Launch(plan, members, bind(plan, parameters, own, guard=guard), check, coarse_states)
 
@@ -142,8 +136,3 @@ def _binder(backend: Backend, parameter: Tensor, *, is_by_row: bool = False) -> 
     from thalweg.kernels.numba.binding import NumbaBinding  # noqa: PLC0415  # importing thalweg must not import numba
 
     return NumbaBinding
-
-
-def takes_capturable(backend: Backend, parameter: Tensor) -> bool:
-    """Whether the device can count a parameter's steps."""
-    return backend == "triton" or (backend == "auto" and parameter.device.type == "cuda")

@@ -15,11 +15,12 @@ import torch.optim.optimizer as torch_optimizer
 from thalweg.chain import Chain, Route, Whole
 from thalweg.errors import BackendError, ChainError, HyperparameterError, did_you_mean
 from thalweg.formula import Stage
+from thalweg.optimizer.capturable import check_capturable
 from thalweg.optimizer.checkpoint import as_plain, check_fits
 from thalweg.optimizer.dialect import ChainDialect, Dialect
 from thalweg.optimizer.evaluating import moved_to_evaluation
 from thalweg.optimizer.given import Parameters, as_groups, check_parameters
-from thalweg.optimizer.layout import Backend, NonFinite, takes_capturable
+from thalweg.optimizer.layout import Backend, NonFinite
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.routing import RoutedDialect, routed
 from thalweg.optimizer.selection import kinds, with_roles
@@ -115,10 +116,6 @@ class Optimizer(torch.optim.Optimizer):
         self._lock = threading.Lock()
         super().__init__(as_groups(params), defaults)
         self._watched_state()
-        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
-        if capturable and not all(takes_capturable(backend, parameter) for parameter in parameters):
-            message = "`capturable` is for parameters on a GPU, and one is not on any; leave it out"
-            raise BackendError(message)
 
     @property
     def dialect(self) -> Dialect:
@@ -146,9 +143,19 @@ class Optimizer(torch.optim.Optimizer):
 
         Raises `ChainError` if the chain has no such point.
         """
+        self.wait()
         readings = [Reading(group, self._dialect) for group in self.param_groups]
         with self._lock, moved_to_evaluation(readings, self._watched_state(), self._dialect):
             yield
+
+    def wait(self) -> None:
+        """Wait until a GPU has done all steps, and take over how many it has counted; nothing, where there is none.
+
+        Raises `NonFiniteGradientError` for what has not been told yet. `state_dict` and the like wait by themselves.
+        """
+        with self._lock:
+            if self._stepper is not None:
+                self._stepper.wait()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters: a dictionary with `params` and, where they differ, numbers or a `chain`.
@@ -158,15 +165,17 @@ class Optimizer(torch.optim.Optimizer):
         if isinstance(param_group, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  # torch says what is wrong
             param_group = {**self.defaults, **param_group, "params": check_parameters(param_group)}
             self._dialect.complete(param_group)
-            _ = kinds(param_group, self._dialect.read(param_group))
+            chain = self._dialect.read(param_group)
+            _ = kinds(param_group, chain)
+            if self._capturable:
+                check_capturable(param_group, chain, self._backend)
+        self.wait()
         _add_param_group(self, param_group)
         self._stepper = None
 
     def state_dict(self) -> dict[str, Any]:
         """The state and the groups, as torch has them; a group's chain is there as text."""
-        with self._lock:
-            if self._stepper is not None:
-                self._stepper.wait()
+        self.wait()
         return as_plain(super().state_dict())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -187,6 +196,7 @@ class Optimizer(torch.optim.Optimizer):
         self._stepper = None
 
     def __getstate__(self) -> dict[str, Any]:
+        self.wait()
         states: defaultdict[Any, Any] = defaultdict(dict)
         for parameter, state in self._watched_state().items():
             states[parameter] = {n: _alone(v) for n, v in state.items()} if isinstance(state, dict) else state  # pyright: ignore[reportUnnecessaryIsInstance]  # or what a user has put there
@@ -209,6 +219,8 @@ class Optimizer(torch.optim.Optimizer):
         with self._lock:
             state = self._watched_state()
             if self._stepper is None or not self._stepper.serves(self.param_groups, state):
+                if self._stepper is not None:
+                    self._stepper.wait()
                 self._stepper = Stepper(
                     self.param_groups,
                     state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -14,15 +15,17 @@ from thalweg.formula import Level
 from thalweg.kernels import Moved
 from thalweg.kernels.geometry import shape_of
 from thalweg.kernels.layout import laid_out
+from thalweg.optimizer.capturable import DeviceCounts
 from thalweg.optimizer.coarse_states import CoarseStates
 from thalweg.optimizer.layout import Backend, NonFinite, build_launches
 from thalweg.optimizer.matrix_states import MatrixStates
 from thalweg.optimizer.members import first_number, first_value, members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.rounds import Rounds
+from thalweg.optimizer.telling import explain_sparse, reason, tell, tell_at_the_end, tell_late
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -72,7 +75,6 @@ class Stepper:
         self._dialect = dialect
         self._nonfinite: NonFinite = nonfinite
         self._backend: Backend = backend
-        self._capturable = capturable
         self._readings = [Reading(group, dialect, capturable=capturable) for group in groups]
         self._members = list(members_of(self._readings))
         self._identities = _identities(groups)
@@ -82,10 +84,12 @@ class Stepper:
             if state.get(member.parameter):
                 self._take_over(member)
         self._expected = self._done.copy()
+        self._counts = DeviceCounts(self._members, self._done) if capturable else None
         self._coarse = CoarseStates(self._members)
         self._matrices = MatrixStates()
         self._layouts: dict[tuple[bool, ...], Layout] = {}
         self._layout: Layout | None = None
+        weakref.finalize(self, tell_at_the_end, self._layouts)
         state.note.changed = False
 
     def serves(self, groups: Sequence[dict[str, Any]], state: WatchedState) -> bool:
@@ -99,21 +103,27 @@ class Stepper:
         )
 
     def wait(self) -> None:
-        """Wait for devices: take over what they have counted.
+        """Wait for devices: take over what they have counted, where nobody has set the count since.
 
         Raises `NonFiniteGradientError` for what they have found in earlier steps and not told yet.
         """
-        if self._layout is not None and self._capturable:
-            for launch in self._layout.launches:
-                launch.recount(self._done)
-            self._expected[:] = self._done
-        _tell_late(self._layouts.values())
+        if self._counts is not None:
+            counts = self._counts.read(self._done)
+            more = np.where(self._done == self._expected, counts - self._done, 0)
+            self._done += more
+            self._expected += more
+            for reading in self._readings:
+                own = [int(more[member.place]) for member in self._members if member.reading is reading]
+                reading.recount(max(own, key=abs, default=0))
+        tell_late(self._layouts.values())
 
     def move(self, scaling: tuple[Tensor | None, Tensor | None] = (None, None)) -> bool:
         """One step; False if it was skipped because of a gradient that is not finite.
 
         Raises `NonFiniteGradientError` and `GradientError`; with the latter, nothing has moved.
         """
+        if self._counts is not None and self._is_left_out(scaling[1]):
+            return True
         changes = [reading.refresh() for reading in self._readings]
         if any(changes):
             self._forget_layouts()
@@ -132,7 +142,7 @@ class Stepper:
         if stop is not None:
             layout.release()
             if self._nonfinite == "raise":
-                raise NonFiniteGradientError(_reason(stop.member, stop.why))
+                raise NonFiniteGradientError(reason(stop.member, stop.why))
             return False
         bad = rounds.move()
         for launch in layout.launches:
@@ -142,8 +152,22 @@ class Stepper:
         for reading in self._readings:
             reading.changed = False
             reading.count()
-        _tell(bad)
+        tell(bad)
         return True
+
+    def _is_left_out(self, found_inf: Tensor | None) -> bool:
+        """Whether `torch.amp.GradScaler` leaves out the step, where the host must know: for a schedule, which it calls.
+
+        Raises `BackendError` where a CUDA graph is being captured that could not be replayed as it should.
+        """
+        self._refuse_to_capture(is_prepared=True)
+        has_schedules = any(reading.schedules for reading in self._readings)
+        return has_schedules and found_inf is not None and bool(found_inf)
+
+    def _refuse_to_capture(self, *, is_prepared: bool) -> None:
+        if self._counts is not None:
+            looks_first = self._nonfinite == "skip"
+            self._counts.refuse_to_capture(self._readings, looks_first=looks_first, is_prepared=is_prepared)
 
     def _find(self) -> Layout:
         """The layout of this step, with every tensor's address."""
@@ -161,20 +185,19 @@ class Stepper:
             except Moved:
                 self._forget_layouts()
             except RuntimeError:
-                _explain(self._members)
+                explain_sparse(self._members)
                 raise
             else:
                 return layout
 
     def _choose(self) -> Layout:
         """The layout for those parameters that have a gradient now."""
-        if self._capturable:
-            self.wait()
+        self._refuse_to_capture(is_prepared=False)
         mask = tuple(member.parameter.grad is not None for member in self._members)
         self._layout = self._layouts.pop(mask, None) or self._lay_out(mask)
         self._layouts[mask] = self._layout  # the last used is the last to go
         if len(self._layouts) > KEPT_LAYOUTS:
-            _tell_late([self._layouts.pop(next(iter(self._layouts)))])
+            tell_late([self._layouts.pop(next(iter(self._layouts)))])
         for launch in self._layout.launches:
             launch.start_at(self._done)
         return self._layout
@@ -182,7 +205,7 @@ class Stepper:
     def _lay_out(self, mask: tuple[bool, ...]) -> Layout:
         with_gradient = [m for m, has in zip(self._members, mask, strict=True) if has]
         moving = [member for member in with_gradient if member.parameter.numel()]
-        _explain(with_gradient)
+        explain_sparse(with_gradient)
         states = {member.parameter: self._states(member) for member in with_gradient}
         self._take_matrix_states(moving)
         self._state.note.changed = False
@@ -193,7 +216,7 @@ class Stepper:
             self._matrices,
             backend=self._backend,
             nonfinite=self._nonfinite,
-            capturable=self._capturable,
+            counts=self._counts,
         )
         return Layout(
             launches=launches.all_by_formula,
@@ -218,6 +241,8 @@ class Stepper:
             if value is None and not self._dialect.keeps_step:
                 # as torch's SGD, which knows its first step by the missing buffer
                 self._done[member.place] = self._expected[member.place] = 0
+                if self._counts is not None:
+                    self._counts.start_over(member)
             wanted = shape_of(kept.level, parameter.shape)
             if value is not None and value.shape != wanted:
                 message = (
@@ -258,39 +283,9 @@ class Stepper:
         self._layout = None
 
 
-def _tell_late(layouts: Iterable[Layout]) -> None:
-    """Wait for devices, and tell of what they have found in steps before."""
-    launches = [launch for layout in layouts for launch in layout.launches]
-    _tell([member for launch in launches if (member := launch.wait()) is not None])
-
-
-def _tell(bad: Sequence[Member]) -> None:
-    if bad:
-        why = "has a NaN or an infinity; those elements were left as they were and all others have moved"
-        raise NonFiniteGradientError(_reason(min(bad, key=lambda member: member.place), why))
-
-
-def _reason(member: Member, why: str) -> str:
-    return (
-        f"the gradient of {member.name} {why} (pass nonfinite='skip' to leave out such steps, or 'propagate' to do as "
-        "torch does)"
-    )
-
-
 def _identities(groups: Sequence[dict[str, Any]]) -> list[list[int]]:
     """What tells whether a parameter, or the tensor behind it, has been replaced."""
     return [list(map(_IMPLEMENTATION, group["params"])) for group in groups]
-
-
-def _explain(members: Iterable[Member]) -> None:
-    for member in members:
-        gradient = member.parameter.grad
-        if gradient is not None and gradient.layout != torch.strided:
-            message = (
-                f"the gradient of {member.name} is sparse, and this chain needs a dense one; "
-                "make the layer with sparse=False, or give that parameter to torch.optim.SparseAdam"
-            )
-            raise GradientError(message)
 
 
 def _step_dtype() -> torch.dtype:

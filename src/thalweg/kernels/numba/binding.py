@@ -68,7 +68,7 @@ class NumbaBinding:
         for place, state in enumerate(states):
             for column, slot in enumerate(plan.slots[2:], start=2):
                 self._block.addresses[place, column] = state[slot].data_ptr()
-        self._bound = [(p.shape, p.dtype, p.stride()) for p in parameters]
+        self._bound = [(p.shape, p.dtype, p.stride(), p.device) for p in parameters]
         self._strides = [wanted_strides(parameter, by_row=plan.is_by_row) for parameter in parameters]
         self._copies = {
             place: torch.empty_strided(p.shape, self._strides[place], dtype=dtype)
@@ -171,7 +171,7 @@ class NumbaBinding:
 
     def _check_parameters(self) -> None:
         for parameter, bound in zip(self._parameters, self._bound, strict=True):
-            if (parameter.shape, parameter.dtype, parameter.stride()) != bound:
+            if (parameter.shape, parameter.dtype, parameter.stride(), parameter.device) != bound:
                 raise Moved
 
     def _copy_gradients(self, gradients: Sequence[Tensor], addresses: Words) -> None:

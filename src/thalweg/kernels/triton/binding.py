@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from thalweg.kernels.plan import Plan
     from thalweg.kernels.triton.compile import Launch
+    from thalweg.kernels.triton.constants import Counted
     from thalweg.kernels.triton.tables import Words
 
 
@@ -37,9 +38,9 @@ class TritonBinding:
     `states[i]` holds the tensors of `plan.slots` for `parameters[i]`, of its shape, dtype and device and laid out as
     `thalweg.kernels.layout` wants them. On the CPU the kernels are interpreted: right, and thousands of times slower.
 
-    A `capturable` binding computes the constants on the device, from inputs (`set_inputs`) and a count of steps
-    (`start_at`, `counts`) that are kept there, and not from `set_constants`: it can be captured in a CUDA graph, takes
-    tensors on the device as hyper-parameters, and obeys `scale`.
+    With `counted`, the constants are computed on the device, from inputs (`set_inputs`) and the counts of steps that
+    are kept there, and not from `set_constants`: such a binding can be captured in a CUDA graph, takes tensors on the
+    device as hyper-parameters, and obeys `scale`.
     """
 
     def __init__(
@@ -49,14 +50,14 @@ class TritonBinding:
         states: Sequence[dict[str, Tensor]],
         *,
         guard: bool,
-        capturable: bool = False,
+        counted: Counted | None = None,
     ) -> None:
         self._plan = plan
         self._guard = guard
         self._device = parameters[0].device
         self._name = str(parameters[0].dtype).removeprefix("torch.")
         number = torch.promote_types(parameters[0].dtype, torch.float32)
-        if capturable and plan.levels:
+        if counted is not None and plan.levels:
             message = (
                 "this chain needs sums over tensors, which the host works on between passes, and "
                 "cannot be `capturable`; leave that out"
@@ -67,18 +68,20 @@ class TritonBinding:
             self._tables = Tables(
                 sizes,
                 len(plan.slots),
-                0 if capturable else len(plan.constants),
+                len(plan.constants) if counted is None else 0,
                 number,
                 self._device,
-                for_graphs=capturable,
+                for_graphs=counted is not None,
             )
+            if counted is not None:
+                self._tables.words[:, -1] = range(len(sizes))
             for place, state in enumerate(states):
                 for column, slot in enumerate(plan.slots[2:], start=2):
                     self._tables.words[place, column] = state[slot].data_ptr()
             self._states = list(states)
             self._tensors = Tensors(parameters, self._tables.words)
             self._gathering = Gathering(plan, self._tables.per_tensor, number, self._device) if plan.levels else None
-            self._counting = Counting(plan, number, self._device) if capturable else None
+            self._counting = None if counted is None else Counting(plan, number, self._device, counted)
             self._notes = Notes(len(parameters), self._device)
             self._kernels = [self._kernel(place) for place in range(len(plan.passes))]
         self._scaled_kernel: Launch | None = None
@@ -89,7 +92,7 @@ class TritonBinding:
         self._tables.constants[row, : len(values)] = values
 
     def set_inputs(self, row: int, values: Sequence[float | Tensor]) -> None:
-        """What a row's constants are computed from, in the order of the plan's inputs, where they are on the device."""
+        """What constants are computed from on the device, in the order of the plan's inputs."""
         self._counted().set_inputs(row, values)
 
     def set_rows(self, rows: Words, count: int) -> None:
@@ -97,14 +100,6 @@ class TritonBinding:
         if count > len(self._tables.constants):
             self._tables.resize_constants(count)
         self._tables.words[:, -1] = rows
-
-    def start_at(self, counts: Sequence[float]) -> None:
-        """How many steps each row has behind it, where the device counts."""
-        self._counted().start_at(counts)
-
-    def counts(self) -> list[float]:
-        """How many steps each row has behind it, where the device counts. Waits for it."""
-        return self._counted().counts()
 
     def scale(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
         """For the next step: divide gradients by `grad_scale`, and do nothing, nor count, where `found_inf` is not 0.
@@ -125,7 +120,7 @@ class TritonBinding:
 
         Raises `TypeError` if a gradient is None, `RuntimeError` if it has no memory of its own (a sparse one), `Moved`
         if a parameter has another shape, dtype or layout than it had, and `BackendError` if a CUDA graph is being
-        captured and the binding is not `capturable`.
+        captured and the host counts the steps.
         """
         if self._counting is None and is_capturing(self._device):
             message = (

@@ -69,7 +69,7 @@ class Mirror:
             )
             raise BackendError(message)
         staged, self._spare = self._spare, None
-        staged.copy_(torch.from_numpy(self.host))
+        staged.numpy()[:] = self.host
         copy = torch.empty_like(self._copy)
         copy.copy_(staged, non_blocking=True)
         keep(staged, copy)

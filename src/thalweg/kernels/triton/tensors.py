@@ -36,7 +36,7 @@ class Tensors:
     def __init__(self, parameters: Sequence[Tensor], table: Words) -> None:
         self._parameters = list(parameters)
         self._table = table
-        self._bound = [(p.shape, p.dtype, p.stride()) for p in parameters]
+        self._bound = [(p.shape, p.dtype, p.stride(), p.device) for p in parameters]
         self._strides = [wanted_strides(parameter) for parameter in parameters]
         self._copies = {
             place: torch.empty_strided(p.shape, strides, dtype=p.dtype, device=p.device)
@@ -111,7 +111,7 @@ class Tensors:
 
     def _check_parameters(self) -> None:
         for parameter, bound in zip(self._parameters, self._bound, strict=True):
-            if (parameter.shape, parameter.dtype, parameter.stride()) != bound:
+            if (parameter.shape, parameter.dtype, parameter.stride(), parameter.device) != bound:
                 raise Moved
 
     def _copy_gradients(self, gradients: Sequence[Tensor], addresses: Words) -> None:
