@@ -104,7 +104,7 @@ def _launch(
     counts: DeviceCounts | None = None,
 ) -> Launch:
     parameters = [member.parameter for member in members]
-    bind = _binder(backend, parameters[0], is_by_row=plan.is_by_row)
+    bind = _binder(backend, parameters[0])
     own = [{slot: some[slot] for slot in plan.slots[2:]} for some in arrays]
     gathers = len(plan.passes) > 1  # its first pass can look, before anything is moved
     guard = looks == "as it moves" or (looks == "first" and gathers)
@@ -115,14 +115,14 @@ def _launch(
     return Launch(plan, members, bind(plan, parameters, own, guard=guard), check, coarse_states)
 
 
-def _binder(backend: Backend, parameter: Tensor, *, is_by_row: bool = False) -> Any:  # noqa: ANN401  # a class of bindings
+def _binder(backend: Backend, parameter: Tensor) -> Any:  # noqa: ANN401  # a class of bindings
     if parameter.device.type == "meta":
         message = "a parameter is on the meta device and has no values to step; load the model first"
         raise ParameterError(message)
     on_cpu = parameter.device.type == "cpu" and parameter.layout == torch.strided
     on_gpu = parameter.device.type == "cuda" and parameter.layout == torch.strided
     has_triton = importlib.util.find_spec("triton") is not None
-    if backend == "triton" or (backend == "auto" and on_gpu and has_triton and not is_by_row):
+    if backend == "triton" or (backend == "auto" and on_gpu and has_triton):
         from thalweg.kernels.triton.binding import TritonBinding  # noqa: PLC0415  # only where it is used
 
         return TritonBinding

@@ -87,6 +87,14 @@ def test_sums_are_those_of_the_reference(per: str, kind: str, triton: str) -> No
     assert compare(chain, torch.float32, triton) <= BACKENDS[torch.float32]
 
 
+def test_sums_over_rows_and_columns_are_those_of_the_reference(triton: str) -> None:
+    shapes = ((3, 4), (7,), (2, 1, 3), (300, 250), (5000, 3), (2, 700))
+    gpu, cpu = on_gpu(shapes), parameters(shapes, torch.float32)
+    for tensors, backend in ((gpu, triton), (cpu, "reference")):
+        walk(tensors, tw.chain(tw.adafactor(), tw.step(0.1)), backend)
+    assert deviation([tensor.cpu() for tensor in gpu], cpu) <= BACKENDS[torch.float32]
+
+
 def test_an_address_that_is_no_multiple_of_sixteen_steps_as_another(triton: str) -> None:
     whole = torch.randn(9000, device="cuda")
     shifted, plain = whole[1:].requires_grad_(), whole[1:].clone().requires_grad_()

@@ -7,18 +7,23 @@ kernel finds wrong is therefore told one step late, or later where the GPU lags 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from thalweg.errors import BackendError
+from thalweg.kernels.geometry import as_stack
 from thalweg.kernels.triton.compile import kernel_for
 from thalweg.kernels.triton.constants import Counting
-from thalweg.kernels.triton.emit import THREADS, emit
+from thalweg.kernels.triton.emit import THREADS, block_size, check_dtype, emit
 from thalweg.kernels.triton.exchange import Notes, is_capturing, keep
 from thalweg.kernels.triton.gathering import Gathering
-from thalweg.kernels.triton.tables import Tables
+from thalweg.kernels.triton.tables import Tables, divide
 from thalweg.kernels.triton.tensors import Tensors
+from thalweg.kernels.triton.tile_emit import emit_tiles
+from thalweg.kernels.triton.tile_gathering import TileGathering
+from thalweg.kernels.triton.tiles import divide_by_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +61,7 @@ class TritonBinding:
         self._guard = guard
         self._device = parameters[0].device
         self._name = str(parameters[0].dtype).removeprefix("torch.")
+        check_dtype(self._name)
         number = torch.promote_types(parameters[0].dtype, torch.float32)
         if counted is not None and plan.levels:
             message = (
@@ -63,10 +69,9 @@ class TritonBinding:
                 "cannot be `capturable`; leave that out"
             )
             raise BackendError(message)
-        sizes = [parameter.numel() for parameter in parameters]
         with self._on_device():
             self._tables = Tables(
-                sizes,
+                len(parameters),
                 len(plan.slots),
                 len(plan.constants) if counted is None else 0,
                 number,
@@ -74,17 +79,17 @@ class TritonBinding:
                 for_graphs=counted is not None,
             )
             if counted is not None:
-                self._tables.words[:, -1] = range(len(sizes))
+                self._tables.words[:, -1] = range(len(parameters))
             for place, state in enumerate(states):
                 for column, slot in enumerate(plan.slots[2:], start=2):
                     self._tables.words[place, column] = state[slot].data_ptr()
             self._states = list(states)
-            self._tensors = Tensors(parameters, self._tables.words)
-            self._gathering = Gathering(plan, self._tables.per_tensor, number, self._device) if plan.levels else None
+            self._tensors = Tensors(parameters, self._tables.words, by_row=plan.is_by_row)
+            self._divide([parameter.shape for parameter in parameters], number)
             self._counting = None if counted is None else Counting(plan, number, self._device, counted)
             self._notes = Notes(len(parameters), self._device)
-            self._kernels = [self._kernel(place) for place in range(len(plan.passes))]
-        self._scaled_kernel: Launch | None = None
+            self._kernels = [self._compiled(place) for place in range(len(plan.passes))]
+        self._scaled_kernels: list[Launch] | None = None
         self._scaling: tuple[Tensor, Tensor] | None = None
 
     def set_constants(self, row: int, values: Sequence[float]) -> None:
@@ -177,19 +182,18 @@ class TritonBinding:
         return self._notes.first()
 
     def _launch(self, place: int) -> None:
-        kernel, scaling = self._kernels[place], self._scaling or ()
+        kernels, scaling = self._kernels[place], self._scaling or ()
         if scaling:
-            self._scaled_kernel = kernel = self._scaled_kernel or self._kernel(place, scaled=True)
-        tables = self._tables
-        arguments = [tables.words_on_device(), tables.chunks, self._constants(), self._notes.words, *scaling]
-        if self._gathering is not None:
-            arguments += self._gathering.on_device()
+            self._scaled_kernels = kernels = self._scaled_kernels or self._compiled(place, scaled=True)
+        words, constants = self._tables.words_on_device(), self._constants()
+        rest = [self._notes.words, *scaling, *(self._gathering.on_device() if self._gathering is not None else ())]
         if is_capturing(self._device):
-            keep(*arguments)
+            keep(words, *self._chunks.values(), constants, *rest)
         for notes in self._all_notes():
             notes.are_pending = self._device.type == "cuda"
-        if tables.count:
-            kernel(tables.count, *arguments)
+        for kernel, chunks in zip(kernels, self._chunks.values(), strict=True):
+            if len(chunks):
+                kernel(len(chunks), words, chunks, constants, *rest)
         if scaling:
             self._tensors.return_gradients()
             self._scaling = None
@@ -200,9 +204,29 @@ class TritonBinding:
         self._counting.check()
         return self._counting.compute(self._scaling[1] if self._scaling else None)
 
-    def _kernel(self, place: int, *, scaled: bool = False) -> Launch:
-        text = emit(self._plan, self._name, guard=self._guard, place=place, scaled=scaled)
-        return kernel_for(text, self._device, threads=THREADS)
+    def _divide(self, shapes: Sequence[Sequence[int]], number: torch.dtype) -> None:
+        """Divide the tensors into what a program works off: chunks, or tiles of blocks of several widths."""
+        plan, device = self._plan, self._device
+        if plan.is_by_row:
+            tiles = divide_by_row(list(map(as_stack, shapes)), block_size(self._name))
+            divided: dict[int | None, Any] = {**tiles.of_width}
+            self._gathering = TileGathering(plan, shapes, tiles, number, device)
+        else:
+            per_tensor, chunks = divide(list(map(math.prod, shapes)))
+            divided = {None: chunks}
+            self._gathering = Gathering(plan, per_tensor, number, device) if plan.levels else None
+        self._chunks = {width: torch.from_numpy(words).to(device) for width, words in divided.items()}
+
+    def _compiled(self, place: int, *, scaled: bool = False) -> list[Launch]:
+        """The kernels of a pass, one for each width of blocks."""
+        plan, name, guard = self._plan, self._name, self._guard
+        texts = [
+            emit(plan, name, guard=guard, place=place, scaled=scaled)
+            if width is None
+            else emit_tiles(plan, name, width=width, guard=guard, place=place)
+            for width in self._chunks
+        ]
+        return [kernel_for(text, self._device, threads=THREADS) for text in texts]
 
     def _counted(self) -> Counting:
         if self._counting is None:

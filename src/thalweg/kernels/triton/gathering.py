@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from thalweg.kernels.plan import Pass, Plan
     from thalweg.kernels.triton.tables import Words
 
-_REDUCE = {"total": "sum", "largest": "max"}
+REDUCE = {"total": "sum", "largest": "max"}
+"""What torch calls them."""
 
 
 class Gathering:
@@ -49,7 +50,7 @@ class Gathering:
         partials = self._partials[: self._chunks * count].view(self._chunks, count)
         return {
             reduction.name: torch.segment_reduce(
-                partials[:, place].contiguous(), _REDUCE[reduction.value.operation], lengths=self._lengths
+                partials[:, place].contiguous(), REDUCE[reduction.value.operation], lengths=self._lengths
             ).cpu()
             for place, reduction in enumerate(one.reductions)
         }

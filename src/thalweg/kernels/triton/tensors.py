@@ -33,11 +33,11 @@ FIRST_SCANNED = 3
 class Tensors:
     """The parameters of one launch and their gradients; `table` has a row for each, and their addresses come first."""
 
-    def __init__(self, parameters: Sequence[Tensor], table: Words) -> None:
+    def __init__(self, parameters: Sequence[Tensor], table: Words, *, by_row: bool = False) -> None:
         self._parameters = list(parameters)
         self._table = table
         self._bound = [(p.shape, p.dtype, p.stride(), p.device) for p in parameters]
-        self._strides = [wanted_strides(parameter) for parameter in parameters]
+        self._strides = [wanted_strides(parameter, by_row=by_row) for parameter in parameters]
         self._copies = {
             place: torch.empty_strided(p.shape, strides, dtype=p.dtype, device=p.device)
             for place, (p, strides) in enumerate(zip(parameters, self._strides, strict=True))
