@@ -44,6 +44,9 @@ class CapturableLaunch(Launch):
 
     binding: CapturableBinding  # pyright: ignore[reportIncompatibleVariableOverride]  # it is never replaced
 
+    def __post_init__(self) -> None:
+        self._readings = readings_of(self.members)
+
     def start_at(self, steps: np.ndarray[Any, Any]) -> None:  # noqa: ARG002  # the device knows them
         """Hand over all numbers at the next step: some may have changed while other members were stepped."""
         self._fresh = True
@@ -54,7 +57,7 @@ class CapturableLaunch(Launch):
 
     def advance(self) -> None:
         """Hand over what the constants are computed from, where it has changed."""
-        for row, reading in enumerate(readings_of(self.members)):
+        for row, reading in enumerate(self._readings):
             if self._fresh or reading.changed:
                 live = [0.0 if name == "t" else reading.live(name) for name in self.plan.inputs]
                 self.binding.set_inputs(row, live)
@@ -70,13 +73,17 @@ class DeviceCounts:
     """How many steps each parameter has behind it, on its device: every launch and every CUDA graph counts there."""
 
     def __init__(self, members: Sequence[Member], done: np.ndarray[Any, Any]) -> None:
+        self._members = members
         self._counts: dict[torch.device, Tensor] = {}
-        self._own: dict[torch.device, np.ndarray[Any, Any]] = {}
-        for device in dict.fromkeys(member.parameter.device for member in members):
-            # a parameter without elements is in no launch
-            own = [m.place for m in members if m.parameter.device == device and m.parameter.numel()]
-            self._counts[device] = torch.from_numpy(done.astype(np.float64)).to(device)
-            self._own[device] = np.array(own, dtype=int)
+        self.write(done)
+
+    def write(self, done: np.ndarray[Any, Any]) -> None:
+        """Set the counts, on the devices where the parameters are now."""
+        counts = torch.from_numpy(done.astype(np.float64))
+        for device in dict.fromkeys(member.parameter.device for member in self._members):
+            if device not in self._counts:
+                self._counts[device] = torch.zeros_like(counts, device=device)
+            self._counts[device].copy_(counts)
 
     def counted(self, members: Sequence[Member]) -> Counted:
         """Where the steps of a launch's members are counted: members on one device."""
@@ -93,8 +100,10 @@ class DeviceCounts:
     def read(self, done: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The counts, waiting for the devices; those that no device keeps are as in `done`."""
         counts = done.copy()
-        for device, own in self._own.items():
-            counts[own] = self._counts[device].cpu().numpy()[own]
+        kept = {device: on_device.tolist() for device, on_device in self._counts.items()}
+        for member in self._members:
+            if member.parameter.numel() and member.parameter.device in kept:  # those without elements are in no launch
+                counts[member.place] = kept[member.parameter.device][member.place]
         return counts
 
     def refuse_to_capture(self, readings: Sequence[Reading], *, looks_first: bool, is_prepared: bool) -> None:

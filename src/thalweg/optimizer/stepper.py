@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import weakref
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from thalweg.optimizer.launch import Launch, Member
     from thalweg.optimizer.watched import WatchedState
 
-_IMPLEMENTATION = attrgetter("_cdata")
 KEPT_LAYOUTS = 16
 """How many choices of parameters with a gradient are remembered."""
 
@@ -77,7 +76,7 @@ class Stepper:
         self._backend: Backend = backend
         self._readings = [Reading(group, dialect, capturable=capturable) for group in groups]
         self._members = list(members_of(self._readings))
-        self._identities = _identities(groups)
+        self._lists = [list(group["params"]) for group in groups]
         self._steps = torch.zeros(len(self._members), dtype=_step_dtype())
         self._done = self._steps.numpy()
         for member in self._members:
@@ -98,8 +97,9 @@ class Stepper:
             state is self._state
             and not state.note.changed
             and groups is self._groups
-            and _identities(groups) == self._identities
-            and np.array_equal(self._done, self._expected)
+            and len(groups) == len(self._lists)
+            and all(map(_same, groups, self._lists))
+            and self._done.tobytes() == self._expected.tobytes()
         )
 
     def wait(self) -> None:
@@ -278,14 +278,17 @@ class Stepper:
 
     def _forget_layouts(self) -> None:
         self.wait()
+        if self._counts is not None:
+            self._counts.write(self._done)  # a parameter may be on another device now
         self._layouts.clear()
         self._matrices.forget()
         self._layout = None
 
 
-def _identities(groups: Sequence[dict[str, Any]]) -> list[list[int]]:
-    """What tells whether a parameter, or the tensor behind it, has been replaced."""
-    return [list(map(_IMPLEMENTATION, group["params"])) for group in groups]
+def _same(group: dict[str, Any], before: Sequence[Tensor]) -> bool:
+    """Whether a group's parameters are those that it had; what lies behind them is looked at when they are found."""
+    now = group["params"]
+    return len(now) == len(before) and all(map(operator.is_, now, before))
 
 
 def _step_dtype() -> torch.dtype:

@@ -188,12 +188,12 @@ class TritonBinding:
         words, constants = self._tables.words_on_device(), self._constants()
         rest = [self._notes.words, *scaling, *(self._gathering.on_device() if self._gathering is not None else ())]
         if is_capturing(self._device):
-            keep(words, *self._chunks.values(), constants, *rest)
+            keep(words, *self._chunks, constants, *rest)
         for notes in self._all_notes():
             notes.are_pending = self._device.type == "cuda"
-        for kernel, chunks in zip(kernels, self._chunks.values(), strict=True):
-            if len(chunks):
-                kernel(len(chunks), words, chunks, constants, *rest)
+        for kernel, chunks, programs in zip(kernels, self._chunks, self._programs, strict=True):
+            if programs:
+                kernel(programs, words, chunks, constants, *rest)
         if scaling:
             self._tensors.return_gradients()
             self._scaling = None
@@ -215,7 +215,9 @@ class TritonBinding:
             per_tensor, chunks = divide(list(map(math.prod, shapes)))
             divided = {None: chunks}
             self._gathering = Gathering(plan, per_tensor, number, device) if plan.levels else None
-        self._chunks = {width: torch.from_numpy(words).to(device) for width, words in divided.items()}
+        self._widths = list(divided)
+        self._chunks = [torch.from_numpy(words).to(device) for words in divided.values()]
+        self._programs = list(map(len, self._chunks))
 
     def _compiled(self, place: int, *, scaled: bool = False) -> list[Launch]:
         """The kernels of a pass, one for each width of blocks."""
@@ -224,7 +226,7 @@ class TritonBinding:
             emit(plan, name, guard=guard, place=place, scaled=scaled)
             if width is None
             else emit_tiles(plan, name, width=width, guard=guard, place=place)
-            for width in self._chunks
+            for width in self._widths
         ]
         return [kernel_for(text, self._device, threads=THREADS) for text in texts]
 
