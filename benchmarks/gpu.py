@@ -177,15 +177,16 @@ def host_time(run: Run) -> dict[str, Any]:
     return {"tensors": count, "microseconds": {name: asdict(spread(times)) for name, times in taken.items()}}
 
 
-def graph(run: Run) -> dict[str, Any]:
-    """A captured step, replayed with other gradients and another rate each time, beside torch's Adam."""
+def graph(run: Run, *, sums: bool = False) -> dict[str, Any]:
+    """A captured step, replayed with other gradients and rates, beside torch's Adam; with `sums`, clipped by norm."""
     if run.device != "cuda":
         return {"skipped": "needs a GPU"}
     sizes = [5, 600, 70_000]
     gradients, rate = run.draw(sizes, seed=1), torch.tensor(0.1, device=run.device)
     ours, theirs = (run.parameters(sizes, gradients) for _ in range(2))
-    optimizer = run.optimizer([{"params": ours, "lr": rate}], tw.chain(tw.adam(), tw.step(0.1)), capturable=True)
-    other = torch.optim.Adam(theirs, lr=0.1)
+    chain = tw.chain(*([tw.clip(1.0)] if sums else []), tw.adam(), tw.step(0.1))
+    optimizer = run.optimizer([{"params": ours, "lr": rate}], chain, capturable=True)
+    other = run.optimizer(theirs, chain) if sums else torch.optim.Adam(theirs, lr=0.1)
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -269,6 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reader.error("there is no GPU; `--device cpu --parameters 3000 --tensors 6` tries the command without one")
     run = Run(chosen)
     run.check("graph", lambda: graph(run))
+    run.check("graph_with_sums", lambda: graph(run, sums=True))
     run.check("scaler", lambda: scaler(run))
     run.check("late_news", lambda: late_news(run))
     run.keep("host", lambda: host_time(run))

@@ -45,7 +45,7 @@ def test_it_measures_rules_and_checks_what_it_can_here(gpu: ModuleType, tmp_path
 def test_what_fails_or_is_wrong_is_in_the_record_and_the_rest_goes_on(
     gpu: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         message = "no such luck"
         raise RuntimeError(message)
 
@@ -56,7 +56,7 @@ def test_what_fails_or_is_wrong_is_in_the_record_and_the_rest_goes_on(
     assert gpu.main([*TINY, "--rules", "gradient_descent", "--record", str(kept)]) == 1
     record = json.loads(kept.read_text())
     assert record["graph"] == {"error": "RuntimeError: no such luck"}
-    assert record["failed"] == ["graph", "scaler"]
+    assert record["failed"] == ["graph", "graph_with_sums", "scaler"]
     assert record["gradient_descent"]["bytes_per_parameter"] == 12
 
 

@@ -64,7 +64,7 @@ class Between:
         self._program = program
         self._known: dict[str, Tensor] = {**program.given, **states}
         self._known |= {name: constants[:, place] for name, place in program.constants.items()}
-        self._known["#model"] = torch.tensor(model_size, dtype=torch.float64, device=program.geometry.device)
+        self._known["#model"] = torch.full((), model_size, dtype=torch.float64, device=program.geometry.device)
         self._values: dict[int, Tensor] = dict(program.numbers)
 
     def after(self, passes: int, gathered: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
-from thalweg.chain import Kind, Whole
+from thalweg.chain import Whole
 from thalweg.errors import BackendError
-from thalweg.optimizer.formulas import formula_of
+from thalweg.kernels.coarse import Between, Program
+from thalweg.kernels.geometry import Geometry
 from thalweg.optimizer.launch import Binding, Launch, Member
 from thalweg.optimizer.selection import kinds
 
@@ -33,8 +34,12 @@ class CapturableBinding(Binding, Protocol):
         """What constants are computed from."""
         ...
 
-    def scale(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
-        """For the next step, what `torch.amp.GradScaler` hands over."""
+    def scale(self, grad_scale: Tensor | None) -> None:
+        """For the next step, what gradients are divided by."""
+        ...
+
+    def exact_constants(self) -> Tensor:
+        """The constants of the step that begins, a row for each tensor."""
         ...
 
 
@@ -44,16 +49,39 @@ class CapturableLaunch(Launch):
 
     binding: CapturableBinding  # pyright: ignore[reportIncompatibleVariableOverride]  # it is never replaced
 
+    counts: DeviceCounts = field(kw_only=True)
+
     def __post_init__(self) -> None:
         self._readings = readings_of(self.members)
+        self._device = self.members[0].parameter.device
 
     def start_at(self, steps: np.ndarray[Any, Any]) -> None:  # noqa: ARG002  # the device knows them
         """Hand over all numbers at the next step: some may have changed while other members were stepped."""
         self._fresh = True
 
-    def scale(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
+    def scale(self, grad_scale: Tensor | None) -> None:
         """For the next step, what `torch.amp.GradScaler` hands to an optimizer that counts on the device."""
-        self.binding.scale(grad_scale, found_inf)
+        self.binding.scale(grad_scale)
+
+    def begin(self, model_size: float) -> None:
+        """Compute the coarse values that need no pass, on the device and without waiting for it."""
+        if self._program is None:
+            shapes = [member.parameter.shape for member in self.members]
+            self._program = Program(self.plan, Geometry(shapes, self._device))
+        self.counts.keep_for_graph(self)
+        constants = self.binding.exact_constants()
+        states = self.coarse_states.read(self.members, self.plan.coarse_states, stay=True)
+        self._between = Between(self._program, constants, states, model_size)
+        self.settle(0, {})
+
+    def keep(self, gathered: Mapping[str, Tensor]) -> None:
+        """Keep the new values of coarse states, if the device makes the step."""
+        if self._between is not None:
+            made, new = self.counts.is_made(self._device), self._between.updates(gathered)
+            for kept in self.plan.coarse_states:
+                if kept.name in new:
+                    self.coarse_states.write_there(self.members, kept, new[kept.name], made)
+        self._between = None
 
     def advance(self) -> None:
         """Hand over what the constants are computed from, where it has changed."""
@@ -75,6 +103,8 @@ class DeviceCounts:
     def __init__(self, members: Sequence[Member], done: np.ndarray[Any, Any]) -> None:
         self._members = members
         self._counts: dict[torch.device, Tensor] = {}
+        self._flags: dict[torch.device, Tensor] = {}
+        self._are_set = False
         self.write(done)
 
     def write(self, done: np.ndarray[Any, Any]) -> None:
@@ -83,15 +113,47 @@ class DeviceCounts:
         for device in dict.fromkeys(member.parameter.device for member in self._members):
             if device not in self._counts:
                 self._counts[device] = torch.zeros_like(counts, device=device)
+                self._flags[device] = torch.zeros(2, device=device)
             self._counts[device].copy_(counts)
 
-    def counted(self, members: Sequence[Member]) -> Counted:
+    def begin(self, found_inf: Tensor | None, *, is_late: bool) -> None:
+        """A step begins, which `found_inf` may leave out; or, if that `is_late`, what its first passes find."""
+        is_set = is_late or found_inf is not None
+        if is_set or self._are_set or self._is_capturing():
+            for flags in self._flags.values():
+                if found_inf is None:
+                    flags.zero_()
+                else:
+                    flags.copy_(found_inf.detach().reshape(()), non_blocking=True)
+        self._are_set = is_set
+
+    def agree(self) -> None:
+        """What stops the step on one device stops it on all."""
+        if len(self._flags) > 1:
+            first = next(iter(self._flags))
+            stop = torch.stack([flags[1].to(first, non_blocking=True) for flags in self._flags.values()]).amax()
+            for flags in self._flags.values():
+                flags[1].copy_(stop, non_blocking=True)
+
+    def is_made(self, device: torch.device) -> Tensor:
+        """Whether the step is made, on the device."""
+        return self._flags[device][1] == 0
+
+    def keep_for_graph(self, launch: CapturableLaunch) -> None:
+        """Keep for as long as the process lives what a graph uses that is being captured."""
+        from thalweg.kernels.triton.exchange import keep  # noqa: PLC0415  # only where it is used
+
+        if self._is_capturing():
+            keep(launch)
+
+    def counted(self, members: Sequence[Member], *, is_late: bool) -> Counted:
         """Where the steps of a launch's members are counted: members on one device."""
         from thalweg.kernels.triton.constants import Counted  # noqa: PLC0415  # only where it is used
 
         rows = {id(reading): row for row, reading in enumerate(readings_of(members))}
-        counts = self._counts[members[0].parameter.device]
-        return Counted(counts, [m.place for m in members], [rows[id(m.reading)] for m in members])
+        device = members[0].parameter.device
+        places, own = [member.place for member in members], [rows[id(member.reading)] for member in members]
+        return Counted(self._counts[device], places, own, self._flags[device], is_late)
 
     def start_over(self, member: Member) -> None:
         """A member has no step behind it any more."""
@@ -108,9 +170,7 @@ class DeviceCounts:
 
     def refuse_to_capture(self, readings: Sequence[Reading], *, looks_first: bool, is_prepared: bool) -> None:
         """Raises `BackendError` where a CUDA graph is being captured that could not be replayed as it should."""
-        from thalweg.kernels.triton.exchange import is_capturing  # noqa: PLC0415  # as above
-
-        if not any(map(is_capturing, self._counts)):
+        if not self._is_capturing():
             return
         why = next((why for reading in readings if (why := reading.what_no_graph_holds())), None)
         if why is None and looks_first:
@@ -120,6 +180,11 @@ class DeviceCounts:
         if why is not None:
             message = f"a CUDA graph is being captured, and {why}"
             raise BackendError(message)
+
+    def _is_capturing(self) -> bool:
+        from thalweg.kernels.triton.exchange import is_capturing  # noqa: PLC0415  # as above
+
+        return any(map(is_capturing, self._counts))
 
 
 def check_capturable(group: Mapping[str, Any], chain: Chain, backend: Backend) -> None:
@@ -137,10 +202,8 @@ def check_capturable(group: Mapping[str, Any], chain: Chain, backend: Backend) -
         for place in kind.active:
             stage = chain.rules[place]
             if isinstance(stage, Whole):
-                why = "is a matrix method, which the host counts the steps of"
-            elif any(plan.levels for plan in formula_of(chain, Kind(kind.is_matrix, (place,)), maximize=False).plans):
-                why = "needs sums over tensors, which the host works on between passes"
-            else:
-                continue
-            message = f"chain stage {place + 1}, {stage!r}: {why}, so the chain cannot be `capturable`; leave that out"
-            raise BackendError(message)
+                message = (
+                    f"chain stage {place + 1}, {stage!r}: is a matrix method, whose steps the host counts, so that the "
+                    "chain cannot be `capturable`; leave that out"
+                )
+                raise BackendError(message)

@@ -135,7 +135,7 @@ class Launch:
         found = self.binding.wait()
         return None if found is None else self.members[found]
 
-    def scale(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
+    def scale(self, grad_scale: Tensor | None) -> None:
         """For the next step, what `torch.amp.GradScaler` hands to an optimizer that counts on the device."""
 
     def look(self) -> Member | None:

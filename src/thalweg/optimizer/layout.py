@@ -77,12 +77,15 @@ def build_launches(
             stack = matrix_states.of(member)
             stacks.setdefault(id(stack), (stack, []))[1].append(member)
     made.matrices = [MatrixLaunch(stack, some) for stack, some in stacks.values()]
+    is_late = any(len(plan.passes) > 1 for group in sorted_out.values() for plan in group[0].formula.plans)
     looks: Mapping[NonFinite, Looks] = {"raise": "as it moves", "skip": "first", "propagate": "never"}
     for group in sorted_out.values():
         formula = group[0].formula
         arrays = [states[member.parameter] for member in group]
         if formula.whole is None:
-            made.plain.append(_launch(formula.plan, group, arrays, coarse_states, backend, looks[nonfinite], counts))
+            made.plain.append(
+                _launch(formula.plan, group, arrays, coarse_states, backend, looks[nonfinite], counts, is_late=is_late)
+            )
             continue
         name = formula.whole.cut.direction.name
         own = [(stack, stack.at(member)) for member in group for stack in [matrix_states.of(member)]]
@@ -102,6 +105,8 @@ def _launch(
     backend: Backend,
     looks: Looks,
     counts: DeviceCounts | None = None,
+    *,
+    is_late: bool = False,
 ) -> Launch:
     parameters = [member.parameter for member in members]
     bind = _binder(backend, parameters[0])
@@ -110,8 +115,9 @@ def _launch(
     guard = looks == "as it moves" or (looks == "first" and gathers)
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None
     if counts is not None:
-        binding = bind(plan, parameters, own, guard=guard, counted=counts.counted(members))
-        return CapturableLaunch(plan, members, binding, check, coarse_states)
+        counted = counts.counted(members, is_late=is_late)
+        binding = bind(plan, parameters, own, guard=guard, counted=counted, waits=looks == "first")
+        return CapturableLaunch(plan, members, binding, check, coarse_states, counts=counts)
     return Launch(plan, members, bind(plan, parameters, own, guard=guard), check, coarse_states)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from thalweg.optimizer.dialect import Dialect
     from thalweg.optimizer.launch import Launch, Member
+    from thalweg.optimizer.rounds import Stop
     from thalweg.optimizer.watched import WatchedState
 
 KEPT_LAYOUTS = 16
@@ -46,6 +47,11 @@ class Layout:
     moving: list[Tensor]
     places: np.ndarray[Any, Any] | slice
     idle: list[Tensor]
+
+    @property
+    def is_late(self) -> bool:
+        """Whether only the first passes of a step tell whether it is made."""
+        return any(len(launch.plan.passes) > 1 for launch in self.launches)
 
     def release(self) -> None:
         """Let the gradients go, where no step follows."""
@@ -115,6 +121,7 @@ class Stepper:
             for reading in self._readings:
                 own = [int(more[member.place]) for member in self._members if member.reading is reading]
                 reading.recount(max(own, key=abs, default=0))
+            self._coarse.tell()
         tell_late(self._layouts.values())
 
     def move(self, scaling: tuple[Tensor | None, Tensor | None] = (None, None)) -> bool:
@@ -130,21 +137,18 @@ class Stepper:
         for reading in self._readings:
             reading.follow_schedules()  # a user's code, which may do anything: before the gradients are looked for
         layout = self._find()
+        if self._counts is not None:
+            self._counts.begin(scaling[1], is_late=layout.is_late)
         for launch in layout.launches:
             launch.advance()
-            launch.scale(*scaling)
-        rounds = layout.rounds
-        try:
-            stop = rounds.look() or rounds.gather() or rounds.direct(self._done)
-        except GradientError:
-            layout.release()
-            raise
+            launch.scale(scaling[0])
+        stop = self._prepare(layout)
         if stop is not None:
             layout.release()
             if self._nonfinite == "raise":
                 raise NonFiniteGradientError(reason(stop.member, stop.why))
             return False
-        bad = rounds.move()
+        bad = layout.rounds.move()
         for launch in layout.launches:
             launch.count()
         self._done[layout.places] += 1
@@ -154,6 +158,17 @@ class Stepper:
             reading.count()
         tell(bad)
         return True
+
+    def _prepare(self, layout: Layout) -> Stop | None:
+        """All that is done before anything moves."""
+        try:
+            stop = layout.rounds.look() or layout.rounds.gather() or layout.rounds.direct(self._done)
+        except GradientError:
+            layout.release()
+            raise
+        if self._counts is not None:
+            self._counts.agree()
+        return stop
 
     def _is_left_out(self, found_inf: Tensor | None) -> bool:
         """Whether `torch.amp.GradScaler` leaves out the step, where the host must know: for a schedule, which it calls.

@@ -34,7 +34,7 @@ def counting(
     traced = chain.trace()
     planned = plan(traced)
     counts = torch.tensor(before, dtype=torch.float64)
-    made = Counting(planned, dtype, CPU, Counted(counts, range(len(counts)), rows))
+    made = Counting(planned, dtype, CPU, Counted(counts, range(len(counts)), rows, torch.zeros(2)))
     numbers = {"t": -1.0, **{name: v(0) if callable(v) else v for name, v in chain.numbers(traced).items()}}
     inputs = [numbers[name] for name in planned.inputs]
     made.set_inputs(0, inputs)
@@ -42,7 +42,7 @@ def counting(
 
 
 def counts_of(made: Counting) -> list[float]:
-    return made._counts.tolist()
+    return made._counted.counts.tolist()
 
 
 def on_host(chain: Chain, t: float) -> tuple[float, ...]:
@@ -79,16 +79,21 @@ def test_tensors_of_different_age_and_group_have_their_own_constants() -> None:
 def test_several_launches_count_in_one_place() -> None:
     counts = torch.tensor([3.0, 5.0, 7.0], dtype=torch.float64)
     for places in ([0, 2], [2]):
-        Counting(plan(ADAM.trace()), torch.float32, CPU, Counted(counts, places, [0] * len(places))).compute()
+        Counting(
+            plan(ADAM.trace()), torch.float32, CPU, Counted(counts, places, [0] * len(places), torch.zeros(2))
+        ).compute()
     assert counts.tolist() == [4, 5, 9]
 
 
 @pytest.mark.parametrize("found", [1.0, 2.0])
 def test_a_step_that_is_left_out_is_not_counted(found: float) -> None:
     made, _ = counting(ADAM)
-    made.compute(torch.tensor(found))
+    made._counted.flags.fill_(found)
+    made.compute()
     assert counts_of(made) == [0]
-    made.compute(torch.tensor(0.0))
+    made._counted.flags.zero_()
+    made.begin()
+    made.compute()
     assert counts_of(made) == [1]
 
 
@@ -98,8 +103,10 @@ def test_a_tensor_is_read_anew_at_every_step() -> None:
     made.set_inputs(0, [rate])
     assert made.compute().tolist() == [0.5]
     rate.fill_(0.25)
+    made.begin()
     assert made.compute().tolist() == [0.25]
     made.set_inputs(0, inputs)
+    made.begin()
     assert made.compute().tolist() == [0.1]
 
 
@@ -110,9 +117,11 @@ def test_constants_that_are_no_finite_numbers_are_told_of() -> None:
     made, _ = counting(tw.chain(rule(title="Strange", source="a test")(strange)(), tw.step(0.1)))
     made.compute()
     made.check()
+    made.begin()
     made.compute()
     with pytest.raises(HyperparameterError, match="the step's constants, computed from t, lr, were no finite numbers"):
         made.check()
+    made.begin()
     made.compute()
     made.check()
 

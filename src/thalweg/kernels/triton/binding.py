@@ -44,8 +44,9 @@ class TritonBinding:
     `thalweg.kernels.layout` wants them. On the CPU the kernels are interpreted: right, and thousands of times slower.
 
     With `counted`, the constants are computed on the device, from inputs (`set_inputs`) and the counts of steps that
-    are kept there, and not from `set_constants`: such a binding can be captured in a CUDA graph, takes tensors on the
-    device as hyper-parameters, and obeys `scale`.
+    are kept there, and not from `set_constants`, and coarse values stay there: such a binding can be captured in a CUDA
+    graph, takes tensors on the device as hyper-parameters, and obeys `scale` and the flags of `counted`. A step of
+    several passes waits after the first whether gradients are finite, unless told not to.
     """
 
     def __init__(
@@ -56,19 +57,16 @@ class TritonBinding:
         *,
         guard: bool,
         counted: Counted | None = None,
+        waits: bool = True,
     ) -> None:
         self._plan = plan
+        self._waits = guard and waits and not plan.passes[0].stores
+        self._counted = counted
         self._guard = guard
         self._device = parameters[0].device
         self._name = str(parameters[0].dtype).removeprefix("torch.")
         check_dtype(self._name)
         number = torch.promote_types(parameters[0].dtype, torch.float32)
-        if counted is not None and plan.levels:
-            message = (
-                "this chain needs sums over tensors, which the host works on between passes, and "
-                "cannot be `capturable`; leave that out"
-            )
-            raise BackendError(message)
         with self._on_device():
             self._tables = Tables(
                 len(parameters),
@@ -87,10 +85,12 @@ class TritonBinding:
             self._tensors = Tensors(parameters, self._tables.words, by_row=plan.is_by_row)
             self._divide([parameter.shape for parameter in parameters], number)
             self._counting = None if counted is None else Counting(plan, number, self._device, counted)
+            self._flags = [] if counted is None else [counted.flags[:1], counted.flags[1:]]
             self._notes = Notes(len(parameters), self._device)
             self._kernels = [self._compiled(place) for place in range(len(plan.passes))]
         self._scaled_kernels: list[Launch] | None = None
-        self._scaling: tuple[Tensor, Tensor] | None = None
+        self._scaling: Tensor | None = None
+        self._given: tuple[Tensor, Tensor] = (self._notes.words, self._notes.words)  # until a first pass has been run
 
     def set_constants(self, row: int, values: Sequence[float]) -> None:
         """The constants of a row, in the plan's order."""
@@ -98,7 +98,7 @@ class TritonBinding:
 
     def set_inputs(self, row: int, values: Sequence[float | Tensor]) -> None:
         """What constants are computed from on the device, in the order of the plan's inputs."""
-        self._counted().set_inputs(row, values)
+        self._there().set_inputs(row, values)
 
     def set_rows(self, rows: Words, count: int) -> None:
         """The row of each tensor, and how many rows there are."""
@@ -106,19 +106,20 @@ class TritonBinding:
             self._tables.resize_constants(count)
         self._tables.words[:, -1] = rows
 
-    def scale(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
-        """For the next step: divide gradients by `grad_scale`, and do nothing, nor count, where `found_inf` is not 0.
+    def scale(self, grad_scale: Tensor | None) -> None:
+        """For the next step: divide gradients by a number on the device, as `torch.amp.GradScaler` hands it over."""
+        self._scaling = None
+        if grad_scale is not None:
+            self._there()
+            self._scaling = grad_scale.to(self._device, torch.float32, non_blocking=True)
 
-        Both are single numbers of float32 on the device, as `torch.amp.GradScaler` hands them to a fused optimizer.
-        """
-        if grad_scale is None and found_inf is None:
-            self._scaling = None
-            return
-        self._counted()
-        one, none = torch.ones((), device=self._device), torch.zeros((), device=self._device)
-        given = (one if grad_scale is None else grad_scale, none if found_inf is None else found_inf)
-        scale, found = (value.to(self._device, torch.float32, non_blocking=True) for value in given)
-        self._scaling = (scale, found)
+    def exact_constants(self) -> Tensor:
+        """The constants of the step that begins, in float64, a row for each tensor, where the device computes them."""
+        there = self._there()
+        with self._on_device():
+            there.check()
+            there.compute()
+        return there.exact
 
     def find(self) -> None:
         """Find parameters and gradients where they are now, before `run`.
@@ -133,6 +134,8 @@ class TritonBinding:
                 "comes by; make it with `capturable=True`"
             )
             raise BackendError(message)
+        if self._counting is not None:
+            self._counting.begin()
         self._tensors.find()
 
     def release(self) -> None:
@@ -140,7 +143,7 @@ class TritonBinding:
         self._tensors.release()
 
     def give(self, values: Mapping[str, Tensor]) -> None:
-        """Coarse values for the passes to come, as vectors with one for each tensor."""
+        """Coarse values for the passes to come, as vectors of their level."""
         if self._gathering is not None:
             self._gathering.give(values)
 
@@ -158,12 +161,14 @@ class TritonBinding:
             if place == last:
                 self._tensors.return_parameters()
                 self._tensors.release()
-            if self._guard and place == 0 and not self._plan.passes[0].stores:
+                if self._counting is not None:
+                    self._counting.end()
+            if self._waits and place == 0:
                 self._synchronize()
         return self._notes.first()
 
     def gathered(self, place: int = -1) -> dict[str, Tensor]:
-        """What a pass has gathered, as vectors with a value for each tensor, on the CPU. Waits for the device."""
+        """What a pass has gathered, as vectors of its level: on the CPU, unless the device counts."""
         return self._gathering.gathered(self._plan.passes[place]) if self._gathering is not None else {}
 
     def count(self) -> None:
@@ -182,11 +187,16 @@ class TritonBinding:
         return self._notes.first()
 
     def _launch(self, place: int) -> None:
-        kernels, scaling = self._kernels[place], self._scaling or ()
-        if scaling:
+        kernels, flags = self._kernels[place], self._flags[1:]
+        if self._flags and place == 0 and len(self._plan.passes) > 1:
+            flags = self._flags if self._guard else self._flags[:1]
+        if self._scaling is not None and place == 0:  # for later passes, gradients are divided already
             self._scaled_kernels = kernels = self._scaled_kernels or self._compiled(place, scaled=True)
-        words, constants = self._tables.words_on_device(), self._constants()
-        rest = [self._notes.words, *scaling, *(self._gathering.on_device() if self._gathering is not None else ())]
+            flags = [self._scaling, *flags]
+        if place == 0:
+            self._given = (self._tables.words_on_device(), self._constants())
+        words, constants = self._given
+        rest = [self._notes.words, *flags, *(self._gathering.on_device() if self._gathering is not None else ())]
         if is_capturing(self._device):
             keep(words, *self._chunks, constants, *rest)
         for notes in self._all_notes():
@@ -194,7 +204,7 @@ class TritonBinding:
         for kernel, chunks, programs in zip(kernels, self._chunks, self._programs, strict=True):
             if programs:
                 kernel(programs, words, chunks, constants, *rest)
-        if scaling:
+        if self._scaling is not None:
             self._tensors.return_gradients()
             self._scaling = None
 
@@ -202,35 +212,34 @@ class TritonBinding:
         if self._counting is None:
             return self._tables.constants_on_device()
         self._counting.check()
-        return self._counting.compute(self._scaling[1] if self._scaling else None)
+        return self._counting.compute()
 
     def _divide(self, shapes: Sequence[Sequence[int]], number: torch.dtype) -> None:
         """Divide the tensors into what a program works off: chunks, or tiles of blocks of several widths."""
-        plan, device = self._plan, self._device
+        plan, device, stays = self._plan, self._device, self._counted is not None
         if plan.is_by_row:
             tiles = divide_by_row(list(map(as_stack, shapes)), block_size(self._name))
             divided: dict[int | None, Any] = {**tiles.of_width}
-            self._gathering = TileGathering(plan, shapes, tiles, number, device)
+            self._gathering = TileGathering(plan, shapes, tiles, number, device, stays=stays)
         else:
             per_tensor, chunks = divide(list(map(math.prod, shapes)))
             divided = {None: chunks}
-            self._gathering = Gathering(plan, per_tensor, number, device) if plan.levels else None
+            self._gathering = Gathering(plan, per_tensor, number, device, stays=stays) if plan.levels else None
         self._widths = list(divided)
         self._chunks = [torch.from_numpy(words).to(device) for words in divided.values()]
         self._programs = list(map(len, self._chunks))
 
     def _compiled(self, place: int, *, scaled: bool = False) -> list[Launch]:
         """The kernels of a pass, one for each width of blocks."""
-        plan, name, guard = self._plan, self._name, self._guard
+        plan, name = self._plan, self._name
+        settings: Any = {"guard": self._guard, "place": place, "scaled": scaled, "stops": self._counted is not None}
         texts = [
-            emit(plan, name, guard=guard, place=place, scaled=scaled)
-            if width is None
-            else emit_tiles(plan, name, width=width, guard=guard, place=place)
+            emit(plan, name, **settings) if width is None else emit_tiles(plan, name, width=width, **settings)
             for width in self._widths
         ]
         return [kernel_for(text, self._device, threads=THREADS) for text in texts]
 
-    def _counted(self) -> Counting:
+    def _there(self) -> Counting:
         if self._counting is None:
             message = "the host counts the steps of this optimizer; make it with `capturable=True`"
             raise BackendError(message)

@@ -29,7 +29,16 @@ class Body:
     """
 
     def __init__(
-        self, plan: Plan, one: Pass, dtype: str, *, guard: bool, scaled: bool, within: str, condition: str
+        self,
+        plan: Plan,
+        one: Pass,
+        dtype: str,
+        *,
+        guard: bool,
+        scaled: bool,
+        stops: bool,
+        within: str,
+        condition: str,
     ) -> None:
         self.plan = plan
         self.one = one
@@ -37,6 +46,7 @@ class Body:
         self.looks = guard and one is plan.passes[0]
         self.leaves = self.looks and len(plan.passes) == 1
         self.scaled = scaled
+        self.stops = stops
         self.number = "float64" if dtype == "float64" else "float32"
         self._within, self._condition = within, condition
         printer = DOUBLE if dtype == "float64" else SINGLE
@@ -63,6 +73,17 @@ class Body:
     def kind(self) -> str:
         """The type of numbers in tables, as Triton's annotations have it."""
         return "fp64" if self.number == "float64" else "fp32"
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """The parameters for what decides about the step while it is made, with their types."""
+        names = {"grad_scale": self.scaled, "found_inf": self.stops, "stop": self._tells}
+        return {name: "fp32" for name, there in names.items() if there}
+
+    @property
+    def _tells(self) -> bool:
+        """Whether a gradient that is not finite stops the passes to come."""
+        return self.stops and self.looks and not self.leaves
 
     @property
     def addresses(self) -> list[str]:
@@ -119,7 +140,8 @@ class Body:
         if not self.looks:
             return []
         bad = "bad" if self._within == "count" else "tl.reduce(bad, 1, tl.standard._elementwise_max)"
-        return [f"if tl.reduce({bad}, 0, tl.standard._elementwise_max) != 0:", "    tl.store(wrong + tensor, 1)"]
+        lines = [f"if tl.reduce({bad}, 0, tl.standard._elementwise_max) != 0:", "    tl.store(wrong + tensor, 1)"]
+        return [*lines, "    tl.store(stop, 1.0)"] if self._tells else lines
 
     def functions(self, *texts: list[str]) -> str:
         """The functions that lines call."""

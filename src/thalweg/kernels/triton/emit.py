@@ -72,16 +72,26 @@ def block_size(dtype: str) -> int:
     return THREADS * 16 // STORAGE[dtype]
 
 
-def emit(plan: Plan, dtype: str, *, guard: bool, place: int = -1, scaled: bool = False) -> str:
+def emit(plan: Plan, dtype: str, *, guard: bool, place: int = -1, scaled: bool = False, stops: bool = False) -> str:
     """The text of the kernel of one of a plan's passes, for parameters and states of one dtype.
 
     With `guard`, the first pass notes in `wrong` which tensors have a gradient that is not finite; a step of a single
-    pass leaves such elements as they were. A step of a single pass may be `scaled`: it then takes gradients as
-    `torch.amp.GradScaler` hands them to a fused optimizer, divides them by `grad_scale` and writes them back so, and
-    does nothing at all where `found_inf` is not 0. Raises `BackendError` for what no kernel can do.
+    pass leaves such elements as they were. A kernel that `stops` does nothing where `found_inf` is not 0; the first of
+    several then sets `stop`, for those to come, where it finds such a gradient. The first pass may be `scaled`: it
+    takes gradients as `torch.amp.GradScaler` hands them to a fused optimizer, divides them by `grad_scale` and writes
+    them back so. Raises `BackendError` for what no kernel can do.
     """
     check_dtype(dtype)
-    body = Body(plan, plan.passes[place], dtype, guard=guard, scaled=scaled, within="count", condition="j < count")
+    body = Body(
+        plan,
+        plan.passes[place],
+        dtype,
+        guard=guard,
+        scaled=scaled,
+        stops=stops,
+        within="count",
+        condition="j < count",
+    )
     lines, after, block = body.lines(), _after(body), block_size(dtype)
     scaling = ["grad_scale"] if scaled else []
     text = _TEMPLATE.format(
@@ -111,9 +121,7 @@ def check_dtype(dtype: str) -> None:
 
 def _parameters(body: Body) -> list[str]:
     """The tables, with the types of their words."""
-    types = {"tensors": "i64", "chunks": "i32", "constants": body.kind, "wrong": "i32"}
-    if body.scaled:
-        types |= {"grad_scale": "fp32", "found_inf": "fp32"}
+    types = {"tensors": "i64", "chunks": "i32", "constants": body.kind, "wrong": "i32", **body.flags}
     if body.plan.levels:
         types |= {"coarse": body.kind, "partials": "fp64"}
     return [f'{name}: "*{kind}"' for name, kind in types.items()]
@@ -124,7 +132,7 @@ def _before(body: Body, block: int) -> list[str]:
     coarse = [one.name for one in body.plan.coarse]
     lines = body.before(f"{block},")
     lines += [f"{c.name} = tl.load(coarse + {len(coarse)} * tensor + {coarse.index(c.name)})" for c in body.coarse]
-    if body.scaled:
+    if body.stops:
         lines.append("count = tl.where(tl.load(found_inf) == 0, count, 0)")
     return [*lines, f"whole = tl.where(({' | '.join(body.addresses)}) % 16 == 0, count - count % {block}, 0)"]
 

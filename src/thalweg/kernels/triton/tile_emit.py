@@ -68,26 +68,30 @@ PER_TILE = frozenset({Level.MODEL, Level.TENSOR, Level.MATRIX})
 """Levels of which a tile sees one value."""
 
 
-def emit_tiles(plan: Plan, dtype: str, *, width: int, guard: bool, place: int = -1) -> str:
+def emit_tiles(
+    plan: Plan, dtype: str, *, width: int, guard: bool, place: int = -1, scaled: bool = False, stops: bool = False
+) -> str:
     """The text of the kernel of one of a plan's passes, for blocks of so many columns; see `emit` for the rest."""
     check_dtype(dtype)
     one = plan.passes[place]
-    body = Body(plan, one, dtype, guard=guard, scaled=False, within="inside", condition="inside")
+    body = Body(plan, one, dtype, guard=guard, scaled=scaled, stops=stops, within="inside", condition="inside")
     together = 16 // STORAGE[dtype]
     by_row = [c for c in body.coarse if c.value.level is Level.ROW]
     lines, after = [*_of_rows(plan, by_row), *body.lines()], [*_after(one.reductions), *body.after()]
     others = [c.name for c in body.coarse if c.value.level is not Level.ROW]
     rows = ["row_values", "row_at"] if by_row else []
     rows += ["row_sums", "row_part", "row_parts"] if any(r.level is Level.ROW for r in one.reductions) else []
-    parameters = {"tensors": "i64", "tiles": "i64", "constants": body.kind, "wrong": "i32", "coarse": body.kind}
-    parameters |= {"partials": "fp64", "row_values": body.kind, "row_sums": "fp64"}
+    parameters = {"tensors": "i64", "tiles": "i64", "constants": body.kind, "wrong": "i32", **body.flags}
+    parameters |= {"coarse": body.kind, "partials": "fp64", "row_values": body.kind, "row_sums": "fp64"}
     parameters |= {"column_values": body.kind, "column_sums": "fp64"}
     text = _TEMPLATE.format(
         title=body.title,
         functions=body.functions(lines, after),
         dtype=dtype,
         number=body.number,
-        arguments=", ".join([*body.addresses, *body.constants, *others, *rows, *body.carried]),
+        arguments=", ".join(
+            [*body.addresses, *body.constants, *others, *rows, *(["grad_scale"] * scaled), *body.carried]
+        ),
         together=together,
         body="\n    ".join(lines),
         parameters=", ".join(f'{name}: "*{kind}"' for name, kind in parameters.items()),
@@ -113,6 +117,8 @@ def _before(body: Body, together: int) -> list[str]:
             some = _of_level(plan, Level.COLUMN)
             at = f"column_values + {len(some)} * (column_at + tl.arange(0, COLUMNS)[None, :]) + {some.index(c)}"
             lines.append(f"{c.name} = tl.load({at}, mask=tl.arange(0, COLUMNS)[None, :] < width, other=0.0)")
+    if body.stops:
+        lines.append("rows = tl.where(tl.load(found_inf) == 0, rows, 0)")
     aligned = f"({' | '.join([*body.addresses, f'columns * {16 // together}'])}) % 16 == 0"
     return [*lines, f"whole = tl.where(({aligned}) & (width == COLUMNS), rows - rows % ROWS, 0)"]
 
