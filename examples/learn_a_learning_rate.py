@@ -54,6 +54,6 @@ def learn(steps: int = 200, tasks: int = 16, seed: int = 0) -> tuple[float, floa
 if __name__ == "__main__":
     torch.set_num_threads(1)  # tensors as small as these gain nothing from more
     before, after, rates = learn()
-    print(f"loss on unseen tasks after five steps: {before:.3f} before learning, {after:.3f} after")  # noqa: T201  # its result
+    print(f"loss on unseen tasks after five steps: {before:.3f} before learning, {after:.3f} after")
     for name, rate in rates.items():
-        print(f"{name:9} rates {rate.min():7.4f} to {rate.max():.4f}, on average {rate.mean():7.4f}")  # noqa: T201
+        print(f"{name:9} rates {rate.min():7.4f} to {rate.max():.4f}, on average {rate.mean():7.4f}")

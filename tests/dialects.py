@@ -77,6 +77,25 @@ def amsgrad_eps_inside(*, corrected: bool) -> Callable[..., AMSGradEpsInside]:
     return make
 
 
+class AMSGradEfficient:
+    """As `adam.Efficient`, with the largest v so far."""
+
+    def __init__(self, p0: ArrayLike, lr: Callable[[int], float], *, beta1: float, beta2: float, eps: float) -> None:
+        self.p, self.lr, self.t = np.array(p0, dtype=np.float64), lr, 0
+        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+        self.m = self.v = self.v_max = np.zeros_like(self.p)
+
+    def step(self, g: Array) -> Array:
+        alpha = self.lr(self.t)
+        self.t += 1
+        self.m = self.beta1 * self.m + (1 - self.beta1) * g
+        self.v = self.beta2 * self.v + (1 - self.beta2) * g**2
+        self.v_max = np.maximum(self.v_max, self.v)
+        alpha_t = alpha * np.sqrt(1 - self.beta2**self.t) / (1 - self.beta1**self.t)
+        self.p = self.p - alpha_t * self.m / (np.sqrt(self.v_max) + self.eps)
+        return self.p.copy()
+
+
 def _plain(rule: str, oracle: str, numbers: dict[str, float], **options: Any) -> Dialect:
     """A dialect whose numbers have the same names on both sides."""
     return Dialect(rule, {**numbers, **options}, ORACLES[rule, oracle], numbers)
@@ -165,6 +184,10 @@ DIALECTS = (
         amsgrad_eps_inside(corrected=False),
         _ADAM,
     ),
+    _plain("adam", "efficient", _ADAM, epsilon="hat"),
+    _plain("adam", "uncorrected", _ADAM, epsilon="hat", bias_correction=False),
+    _plain("adam", "amsgrad", _ADAM, epsilon="hat", amsgrad=True, bias_correction=False),
+    Dialect("adam", {**_ADAM, "amsgrad": True, "epsilon": "hat"}, AMSGradEfficient, _ADAM),
     _plain("adamax", "eps", _ADAM),
     Dialect(
         "adamax",

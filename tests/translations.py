@@ -28,6 +28,7 @@ OTHER = {
     "weight_decay": 0.1, "momentum_decay": 0.1, "lambd": 0.3, "power": 0.6, "t0": 4.0, "gamma": 0.6, "delta0": 0.05,
     "eta_minus": 0.4, "eta_plus": 1.3, "delta_min": 0.03, "delta_max": 0.08,
     "beta2_decay": -0.7, "eps1": 0.05, "eps2": 30.0, "d": 1.3,
+    "warmup_steps": 4, "beta3": 0.97, "alpha_slow": 1.5, "rate_power": 1.0, "r_rel": 0.01, "nu": 0.6,
 }  # fmt: skip
 """A value of every setting that is not its default, no two of a rule alike: a swap does not go unnoticed."""
 RATE = 0.02

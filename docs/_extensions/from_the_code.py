@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from typer.testing import CliRunner
 
 from thalweg import rules, surfaces
-from thalweg.chain import chain, step
+from thalweg.chain import chain, matrix_methods, step
 from thalweg.cli import translation_table
 from thalweg.cli.app import app as program
+from thalweg.cli.matrix_facts import states_of, taken_by
 from thalweg.kernels import plan
 from thalweg.kernels.notation import draw
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
     from sphinx.application import Sphinx
 
-    from thalweg.formula import Hyperparameter, Rule
+    from thalweg.chain import Whole
+    from thalweg.formula import Hyperparameter, Rule, Stage
+    from thalweg.matrix import MatrixRule
     from thalweg.surfaces import Surface
 
 
@@ -27,7 +30,12 @@ def write_pages(app: Sphinx) -> None:
     """Write each page that has changed into `reference/generated`."""
     folder = Path(app.srcdir) / "reference" / "generated"
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {"rules": rules_page(), "surfaces": surfaces_page(), "command-line": command_line_page()}
+    pages = {
+        "rules": rules_page(),
+        "matrix-methods": matrix_page(),
+        "surfaces": surfaces_page(),
+        "command-line": command_line_page(),
+    }
     for name, lines in pages.items():
         page, text = folder / f"{name}.md", "\n".join(lines) + "\n"
         if not page.exists() or page.read_text(encoding="utf-8") != text:
@@ -59,27 +67,54 @@ def _rule(rule: Rule) -> Iterator[str]:
     states = ", ".join(f"`{kept.name}`" for kept in planned.states) or "none"
     moved = planned.bytes_per_parameter()
     yield f"**State.** {states}. A step moves {moved} bytes per parameter in float32.\n"
+    if rule.hyperparameters:
+        yield from _hyperparameters(rule)
+    yield from _translations(rule())
+
+
+def _hyperparameters(rule: Rule | MatrixRule) -> Iterator[str]:
     rows = [
         (f"`{name}`", f"`{hyper.default!r}`", _range(hyper), rule.notes.get(name, ""))
         for name, hyper in rule.hyperparameters.items()
     ]
-    if rows:
-        yield from _table(("hyper-parameter", "default", "may be", "where the default is from"), rows)
-    if rule.translations:
-        yield from _translations(rule)
+    yield from _table(("hyper-parameter", "default", "may be", "where the default is from"), rows)
 
 
-def _translations(rule: Rule) -> Iterator[str]:
-    """What the settings are called in torch, in Keras and in the paper."""
-    columns = translation_table.in_columns(rule())
-    rows = translation_table.rows(rule(), columns)
-    yield "**Elsewhere.** In the words of other libraries and of the paper:\n"
-    yield from _table(
-        ("ours", *(f"`{column.name}`" if column.library != "paper" else column.name for column in columns)),
-        [tuple(f"`{cell}`" if cell and cell != "where" else cell for cell in row) for row in rows],
-    )
-    notes = [*translation_table.remarks(columns), *translation_table.others(rule(), columns)]
-    yield from ("- " + note.replace("*", "\\*") for note in notes)
+def matrix_page() -> Iterator[str]:
+    """Every method that sees a weight as a matrix: its lines, its source, its hyper-parameters."""
+    yield "# Matrix methods\n"
+    yield "Line by line, in the letters of each source: $G$ is the gradient of a weight as a matrix, $D$ the direction"
+    yield "that the method makes; the step is $p \\leftarrow p - \\alpha D$, unless more stages follow.\n"
+    for method in matrix_methods().values():
+        rule = method.rule
+        yield f"## {rule.title}\n"
+        yield f"`{rule.name}`. {rule.doc}\n"
+        yield "```{code-block} text\n" + "\n".join(rule.algorithm) + "\n```\n"
+        yield f"**Takes** {taken_by(method())}.\n"
+        yield f"**Source.** {rule.source}\n"
+        for label, note in (("Dialects", "dialect"), ("When to use it", "when")):
+            yield f"**{label}.** {rule.notes[note]}\n"
+        yield f"**State** {states_of(method())}.\n"
+        yield from _hyperparameters(rule)
+        if rule.translations:
+            yield from _translations(method())
+
+
+def _translations(stage: Stage | Whole) -> Iterator[str]:
+    """What the settings are called in torch, in Keras and in the paper; or that neither has the rule."""
+    columns = translation_table.in_columns(stage)
+    if columns:
+        yield "**Elsewhere.** In the words of other libraries and of the paper:\n"
+        yield from _table(
+            ("ours", *(f"`{column.name}`" if column.library != "paper" else column.name for column in columns)),
+            [
+                tuple(f"`{cell}`" if cell and cell != "where" else cell for cell in row)
+                for row in translation_table.rows(stage, columns)
+            ],
+        )
+    absent = translation_table.absence(stage)
+    notes = [*translation_table.remarks(columns), *([absent] if absent else [])]
+    yield from ("- " + note.replace("*", "\\*") for note in (*notes, *translation_table.others(stage, columns)))
     yield ""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from thalweg import errors, rules, schedules
 from thalweg.chain import (
     Chain,
+    accumulate,
     cautious,
     chain,
     clip,
@@ -28,6 +29,7 @@ from thalweg.chain import (
     psgd_kron,
     route,
     shampoo,
+    skip_nonfinite,
     soap,
     soft_threshold,
     step,
@@ -113,6 +115,7 @@ if TYPE_CHECKING:
         RAdam,
         RMSprop,
         Rprop,
+        SparseAdam,
         functional,
         load,
         load_named_state,
@@ -121,18 +124,20 @@ if TYPE_CHECKING:
         save,
         torch_state,
     )
+    from thalweg.optimizer.roles import doubts, roles
 
 __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(("EntropySGD", "LookAheadNesterov", "SAM", "functional"), "thalweg.optimizer"),
+    **dict.fromkeys(("doubts", "roles"), "thalweg.optimizer.roles"),
     "Problem": "thalweg.lab.problem",
     **dict.fromkeys(
         ("ASGD", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer"),
         "thalweg.optimizer",
     ),
     **dict.fromkeys(
-        ("RAdam", "RMSprop", "Rprop"),
+        ("RAdam", "RMSprop", "Rprop", "SparseAdam"),
         "thalweg.optimizer",
     ),
     **dict.fromkeys(
@@ -178,6 +183,8 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SparseAdam",
+    "accumulate",
     "adabelief",
     "adadelta",
     "adafactor",
@@ -201,6 +208,7 @@ __all__ = [
     "decoupled_decay",
     "delta_bar_delta",
     "dog",
+    "doubts",
     "ema",
     "errors",
     "exponential",
@@ -244,6 +252,7 @@ __all__ = [
     "rmsprop",
     "rmsprop_momentum",
     "robbins_monro",
+    "roles",
     "route",
     "rprop",
     "rules",
@@ -255,6 +264,7 @@ __all__ = [
     "shampoo",
     "sign_descent",
     "signum",
+    "skip_nonfinite",
     "soap",
     "soft_threshold",
     "step",

@@ -53,6 +53,13 @@ def test_explain_says_of_every_rule_what_a_user_asks(name: str) -> None:
         assert all(remark in printed for remark in translation.remarks)
 
 
+def test_explain_says_what_a_call_between_two_moves_costs() -> None:
+    printed = " ".join(explained("chain(accumulate(8), adam(), step(lr))").split())
+    assert "In between 12 bytes a parameter and step in float32: 2 reads, 1 write" in printed
+    assert "Moves 36 bytes" in printed
+    assert "gathered ← 0" in printed
+
+
 @pytest.mark.parametrize("name", [*rules.catalogue(), "clip_value", "decay", "step", "cosine", "warmup"])
 def test_what_is_printed_fits_a_terminal_of_80_columns(name: str) -> None:
     for line in explained(name, width=80).splitlines():
@@ -105,7 +112,14 @@ def test_a_stage_with_settings_has_the_translation_of_its_dialect() -> None:
     assert "form='classical': Rumelhart, Hinton and Williams 1986: ε = lr, α = beta" in plain
 
 
-def test_a_rule_that_others_do_not_have_has_no_table() -> None:
+def test_a_rule_that_neither_torch_nor_keras_has_says_so() -> None:
+    assert "Neither torch nor Keras has it." in explained("prodigy")
+    assert "torch does not have it." in explained("lion")
+    assert "Keras does not have it." in explained("rprop")
+    assert "have it" not in explained("adam")
+
+
+def test_a_stage_around_a_rule_has_no_table() -> None:
     assert "Elsewhere" not in explained("clip_value")
 
 
@@ -170,8 +184,8 @@ def test_a_chain_may_gather_choose_its_parameters_and_average() -> None:
     assert "clip: Clipping by norm; adam: Adam; decay: Weight decay; ema: " in printed
     assert "norm_model(g)" in printed
     assert "in 2 passes" in printed
-    assert "a parameter that all stages are for" in printed
-    assert "Drawn for" not in explained("chain(adam(), step(0.1))")
+    assert printed.index("For norm, bias\n") < printed.index("For all others\n")
+    assert "For " not in explained("chain(adam(), step(0.1))")
 
 
 def test_matrices_and_vectors_are_drawn_apart_where_they_differ() -> None:
@@ -192,7 +206,7 @@ def test_a_chain_without_state_says_so() -> None:
 
 
 def test_passes_and_coarse_states_are_counted_by_themselves() -> None:
-    planned = plan(tw.chain(by_tensor(), tw.step(0.1)).trace())
+    planned = [plan(tw.chain(by_tensor(), tw.step(0.1)).trace())]
     assert states(planned) == "s (one number a tensor)"
     assert moved(planned) == "16 bytes a parameter and step in float32: 3 reads, 1 write, in 2 passes"
 
@@ -201,18 +215,29 @@ def test_passes_and_coarse_states_are_counted_by_themselves() -> None:
     ("typed", "status", "said"),
     [
         ("adm", 2, "there is no rule `adm`; did you mean `adam`"),
-        ("cosin", 2, "did you mean `cosine`?"),
+        ("cosin", 2, "did you mean `cosine`"),
+        ("ADAM", 2, "there is no rule `ADAM`; did you mean `adam`?"),
+        (
+            "SGD",
+            2,
+            "torch.optim.SGD is `gradient_descent`, `heavy_ball`, `heavy_ball_two_sequences` or `nesterov` here",
+        ),
+        ("xyzzy", 2, "there is no rule `xyzzy`; `thalweg list` names everything there is"),
         ("decya", 2, "did you mean `decay`?"),
         ("rosenbrok", 2, "did you mean `rosenbrock`?"),
         ("beale", 2, "`beale` is a test surface, and has no formula to explain: Beale; `thalweg race beale`"),
         ("mnist_mlp", 2, "`mnist_mlp` is a training problem"),
         ("chain(adm(), step(0.1))", 2, "there is no `adm`; did you mean `adam`"),
-        ("chain(adam()", 1, "('(' was never closed); type"),
-        ("chain(adam())", 1, "gives a direction and no step follows"),
-        ("__import__('os').getcwd()", 1, "is more than a typed chain holds: calls and literals"),
-        ("adam(beta1=2)", 1, "`beta1` is 2; it must lie in [0, 1)"),
-        ("(1, 2)", 1, "`(1, 2)` is neither a rule, a chain nor a schedule"),
-        ("warmup(500)", 1, "has no value until something follows it: warmup(500) >> constant(0.1)"),
+        ("chain(adam()", 2, "('(' was never closed); type"),
+        ("chain(adam())", 2, "gives a direction and no step follows"),
+        ("__import__('os').getcwd()", 2, "is more than a typed chain holds: calls of stages, rules"),
+        ("adam(beta1=2)", 2, "`beta1` is 2; it must lie in [0, 1)"),
+        ("(1, 2)", 2, "`(1, 2)` is neither a rule, a chain nor a schedule"),
+        ("adam(lr=0.1)", 2, "no hyper-parameter `lr`; the learning rate stands behind it: chain(adam(), step(…))"),
+        ("cosine(0.1)", 2, "cosine() missing 1 required keyword-only argument: 'steps'"),
+        ("warmup(500).until(9)", 2, "has no value until something follows it"),
+        ("(0.5 * plateau(0.1)).until(9)", 2, "goes by a metric, so that nobody knows its value after 9 steps"),
+        ("warmup(500)", 2, "has no value until something follows it: warmup(500) >> constant(0.1)"),
     ],
 )
 def test_what_cannot_be_explained_gets_one_sentence(

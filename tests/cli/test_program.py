@@ -59,9 +59,22 @@ def test_help_names_the_commands_and_loads_neither_torch_nor_a_compiler() -> Non
         "print([name for name in ('torch', 'numba', 'scipy', 'plotly', 'sqlalchemy', 'numpy') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for command in ("race", "list", "explain", "report"):
+    for command in ("race", "list", "explain", "report", "bench"):
         assert command in answer.stdout
     assert answer.stdout.strip().endswith("[]")
+
+
+def test_races_help_says_how_much_it_runs(thalweg_says: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    from thalweg.lab.program import PROTOCOLS
+
+    monkeypatch.setenv("COLUMNS", "300")
+    said = thalweg_says("race", "--help").stdout
+    surface, training = PROTOCOLS["surface"], PROTOCOLS["training"]
+    assert f"tuned over: {surface.trials} on surfaces, {training.trials} in training." in said
+    assert f"chosen setting is run: {surface.seeds}." in said
+    assert surface.seeds == training.seeds
+    assert f"is tried: {surface.tuning_seeds} on surfaces, {training.tuning_seeds} in training." in said
+    assert f"one run: {surface.steps} on surfaces" in said
 
 
 def test_version_is_the_packages() -> None:
@@ -86,6 +99,17 @@ def test_what_is_wrong_is_told_by_a_process_on_stderr_and_in_its_status() -> Non
             2,
             "thalweg: there is no optimizer `adm` to race; did you mean `adam`",
         ),
+        (["race", "beale", "--optimizers", "chain(adam()"], 2, "is not a chain ('(' was never closed)"),
+        (["race", "beale", "--optimizers", "chain(adam(), step(cosine(lr)))"], 2, "cosine() missing 1 required"),
+        (["race", "beale", "--optimizers", "chain(adam(), step(cosine(lr, steps=0)))"], 2, "`steps` is 0; it must be"),
+        (["race", "beale", "--optimizers", "chain(adam(beta1=1), step(lr))"], 2, "`beta1` is 1; it must lie in [0, 1)"),
+        (["race", "beale", "--optimizers", "chain(adam())"], 2, "gives a direction and no step follows"),
+        (
+            ["race", "booth", "--optimizers", "muon"],
+            2,
+            "`muon` cannot race on `booth`: a surface has one vector to step",
+        ),
+        (["bench", "muon"], 2, "`muon` sees a weight as a matrix"),
         (["race", "beale", "--start", "a,b"], 2, "the start 'a,b' is not a point; type it as in --start 2,-2"),
         (["race", "beale", "--start", "1,2,3"], 2, "has 3 coordinates, and `beale` needs 2"),
         (["race", "mnist_mlp", "--start", "1,2"], 2, "a start belongs to a surface"),

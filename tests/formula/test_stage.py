@@ -7,6 +7,7 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 
 import thalweg as tw
 from thalweg.errors import HyperparameterError
@@ -63,6 +64,14 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "a string": (lambda: tw.adam("0.9"), r"adam: `beta1` is '0.9'; it must be a number in \[0, 1\), or a schedule"),
     "a boolean": (lambda: tw.adam(eps=True), r"adam: `eps` is True; it must be a number in \[0, ∞\), or a schedule"),
     "a list": (lambda: tw.adam(eps=[1.0]), r"adam: `eps` is \[1.0\]; it must be a number"),
+    "several numbers": (
+        lambda: tw.adam(eps=torch.ones(2)),
+        r"adam: `eps` is tensor\(\[1., 1.\]\); it must be a number",
+    ),
+    "a tensor whose gradient would be lost": (
+        lambda: tw.adam(torch.tensor(0.9, requires_grad=True)),
+        r"adam: `beta1` is a tensor that requires grad, .* back-propagate through `thalweg.functional\(…\).step`",
+    ),
     "None": (lambda: tw.adam(eps=None), "adam: `eps` is None; give a number"),
     "an unknown option": (
         lambda: tw.rprop(form="rprop"),

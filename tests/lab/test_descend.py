@@ -36,13 +36,14 @@ def test_gradient_descent_dies_beyond_two_over_the_largest_eigenvalue() -> None:
     assert found.final_loss[1, 0] == math.inf
 
 
-def test_trials_and_seeds_run_together_as_each_would_alone() -> None:
-    beale, adam = surfaces.get("beale"), contenders.get("adam")
+@pytest.mark.parametrize("name", ["adam", "full_matrix_adagrad"])
+def test_trials_and_seeds_run_together_as_each_would_alone(name: str) -> None:
+    beale, contender = surfaces.get("beale"), contenders.get(name)
     rates, starts = [0.01, 0.1, 1.0], draw_starts(surfaces.get("beale"), (2.0, -2.0), [1, 2], spread=0.02)
-    together = descend(beale, adam, rates, starts, steps=50, keep=every(50))
+    together = descend(beale, contender, rates, starts, steps=50, keep=every(50))
     for i, rate in enumerate(rates):
         for j in range(2):
-            alone = descend(beale, adam, [rate], starts[j : j + 1], steps=50, keep=every(50))
+            alone = descend(beale, contender, [rate], starts[j : j + 1], steps=50, keep=every(50))
             assert together.places[:, i, j] == pytest.approx(alone.places[:, 0, 0], rel=1e-10)
 
 

@@ -46,11 +46,6 @@ WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ParameterError,
         r"a parameter of shape \(2,\) has dtype torch.int32; those that can be stepped are float32, float64, bfl",
     ),
-    "a complex parameter": (
-        lambda: tw.Adam([torch.ones(2, dtype=torch.complex128, requires_grad=True)]),
-        ParameterError,
-        r"a parameter of shape \(2,\) has dtype torch.complex128",
-    ),
     "a stage for a chain": (
         lambda: tw.Optimizer([one_parameter()], tw.adam()),  # pyright: ignore[reportArgumentType]
         ChainError,

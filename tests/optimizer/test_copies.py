@@ -26,6 +26,10 @@ MAKERS: dict[str, Callable[[list[Tensor]], torch.optim.Optimizer]] = {
     "no rate": lambda params: tw.Optimizer(params, tw.chain(tw.rprop())),
     "SGD": lambda params: tw.SGD(params, lr=0.1, momentum=0.9, dampening=0.3),
     "AdamW": lambda params: tw.AdamW(params, lr=torch.tensor(0.1), amsgrad=True),
+    "NAdam": lambda params: tw.NAdam(params, lr=0.1, decoupled_weight_decay=True, weight_decay=0.1),
+    "ASGD": lambda params: tw.ASGD(params, lr=0.1, lambd=0.1, t0=2),
+    "Adafactor": lambda params: tw.Adafactor(params, lr=0.1, weight_decay=0.1),
+    "Muon": lambda params: tw.Muon([p for p in params if p.dim() == 2], lr=0.1),
     "groups": lambda params: tw.Adam([{"params": params[:2]}, {"params": params[2:], "lr": 0.3}]),
 }
 

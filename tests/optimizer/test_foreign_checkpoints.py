@@ -54,17 +54,17 @@ OTHERS: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
     "more parameters": (
         lambda: tw.Adam([one_parameter()]),
         lambda: tw.Adam([one_parameter(), one_parameter()]),
-        "the state is of 2 parameters, and this optimizer has 1 parameters; make it with the same groups before",
+        "the state is of 2 parameters, and this optimizer has 1; make it with the same groups before",
     ),
     "other groups": (
         lambda: tw.Adam([one_parameter(), one_parameter()]),
         lambda: tw.Adam([{"params": [one_parameter()]}, {"params": [one_parameter()]}]),
-        r"the state is of 1 \+ 1 parameters, and this optimizer has 2 parameters",
+        r"the state is of 1 \+ 1 parameters, and this optimizer has 2; make it",
     ),
     "another shape": (
         lambda: tw.Adam([one_parameter()]),
         lambda: tw.Adam([one_parameter(1.0, 4)]),
-        r"the state `exp_avg` of parameter 0 has shape \(4,\), and it must have \(3,\): it is another model's",
+        r"parameter 0: its state `exp_avg` has shape \(4,\), and the parameter's must have \(3,\)",
     ),
 }
 
@@ -108,25 +108,28 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     ),
     "a state missing": (
         lambda s: s["state"][0].__delitem__("exp_avg"),
-        "the state of parameter 0 holds exp_avg_sq, step, and this optimizer keeps exp_avg, exp_avg_sq, step",
+        "parameter 0: its state holds exp_avg_sq, step, and this optimizer keeps exp_avg, exp_avg_sq, step",
     ),
     "a state that is a number": (
         lambda s: s["state"][0].update(exp_avg=5.0),
-        "the state `exp_avg` of parameter 0 is 5.0, and no dense tensor of real numbers",
+        "parameter 0: its state `exp_avg` is 5.0, and no tensor",
     ),
     "a complex state": (
         lambda s: s["state"][0].update(exp_avg=torch.ones(3, dtype=torch.complex64)),
-        "the state `exp_avg` of parameter 0 is a torch.strided tensor of torch.complex64, and no dense tensor",
+        "parameter 0: its state `exp_avg` is a torch.strided tensor of torch.complex64, and no dense tensor",
     ),
     "a sparse state": (
         lambda s: s["state"][0].update(exp_avg=torch.ones(3).to_sparse()),
-        "the state `exp_avg` of parameter 0 is a torch.sparse_coo tensor of torch.float32, and no dense tensor",
+        "parameter 0: its state `exp_avg` is a torch.sparse_coo tensor of torch.float32, and no dense tensor",
     ),
     "a step count that is none": (
         lambda s: s["state"][0].update(step=torch.ones(2)),
-        r"the step count of parameter 0 is tensor\(\[1., 1.\]\), and no number",
+        r"parameter 0: its state `step` is tensor\(\[1., 1.\]\), and no number",
     ),
-    "a state that is no dictionary": (lambda s: s["state"].update({0: 5}), "."),
+    "a state that is no dictionary": (
+        lambda s: s["state"].update({0: 5}),
+        "parameter 0: its state is 5, and no dictionary",
+    ),
 }
 
 

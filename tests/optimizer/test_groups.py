@@ -122,11 +122,6 @@ WRONG = {
     ),
     "a chain that does not compose": ({"chain": tw.chain(tw.adam())}, ChainError, "no step follows"),
     "no parameters": ({"parms": []}, ParameterError, "a parameter group needs `params`, and has .*parms"),
-    "a complex parameter": (
-        {"params": [torch.ones(3, dtype=torch.complex64, requires_grad=True)]},
-        ParameterError,
-        r"a parameter of shape \(3,\) has dtype torch.complex64; those that can be stepped are float32, float64",
-    ),
     "an integer parameter": (
         {"params": [torch.ones(3, dtype=torch.int64)]},
         ParameterError,

@@ -129,7 +129,7 @@ def test_what_comes_back_is_what_went_in(case: tuple[str, Settings]) -> None:
         assert all(torch.equal(after["state"][at][key], value) for key, value in kept.items())
 
 
-@pytest.mark.parametrize("name", dropin.__all__)
+@pytest.mark.parametrize("name", [name for name in dropin.__all__ if name != "SparseAdam"])  # it takes sparse gradients
 def test_a_state_that_was_never_stepped_is_taken(name: str) -> None:
     def matrices() -> list[Tensor]:
         return parameters([(3, 4), (2, 5)])

@@ -136,7 +136,9 @@ def test_convolutions_are_hidden_weights_too() -> None:
 def test_a_state_of_another_shape_is_refused_before_anything_is_loaded() -> None:
     first, second = (tw.Optimizer(parameters([shape]), MUON) for shape in ((4, 6), (6, 4)))
     descend(first, 2)
-    with pytest.raises(CheckpointError, match=r"`m` of parameter 0 has shape \(4, 6\), and it must have"):
+    with pytest.raises(
+        CheckpointError, match=r"parameter 0: its state `m` has shape \(4, 6\), and the parameter's must"
+    ):
         second.load_state_dict(first.state_dict())
     assert not second.state
 

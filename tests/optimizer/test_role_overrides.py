@@ -9,8 +9,9 @@ import pytest
 from torch import nn
 
 from networks import MLP, TinyGPT
+from thalweg import doubts, roles
 from thalweg.errors import ParameterError, UnknownNameError
-from thalweg.optimizer.roles import ROLES, Role, doubts, match, matching, roles
+from thalweg.optimizer.roles import ROLES, Role, match, matching
 
 
 def test_a_guess_is_taken_for_a_hidden_layer_and_said_to_be_one() -> None:

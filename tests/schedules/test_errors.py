@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
 from thalweg.errors import ScheduleError, ThalwegError
 from thalweg.schedules import (
@@ -34,6 +35,7 @@ TEXT: Any = "0.1"
 TRUE: Any = True
 FRACTION: Any = 2.5
 ARRAY: Any = np.ones(3)
+LEARNED: Any = torch.ones((), requires_grad=True)
 
 WHOLE = "it must be a whole number, 1 or more"
 FINITE = "it must be a finite number, 0 or more"
@@ -53,6 +55,7 @@ ARGUMENTS: list[tuple[Callable[[], object], str]] = [
     (lambda: constant(10**400), FINITE),
     (lambda: constant(TRUE), f"`value` is True; {FINITE}"),
     (lambda: constant(ARRAY), FINITE),
+    (lambda: constant(LEARNED), "`value` is a tensor that requires grad, and no gradient reaches it from here"),
     (lambda: constant(0.1, steps=0), f"`steps` is 0; {WHOLE}"),
     (lambda: linear(-1, 0, steps=3), f"linear(-1, 0, steps=3): `start` is -1; {FINITE}"),
     (lambda: linear(1, -1, steps=3), f"`end` is -1; {FINITE}"),

@@ -247,6 +247,19 @@ def test_nothing_follows_it_and_nothing_cuts_it_short():
         _ = warmup(5) >> plateau(0.1) >> constant(0.1)
 
 
+@pytest.mark.parametrize(
+    "composed",
+    [0.5 * plateau(0.1), warmup(5) >> plateau(0.1), inverse(0.1) * plateau(1.0), 2 * (0.5 * plateau(0.1))],
+    ids=repr,
+)
+def test_nor_what_is_composed_of_it(composed: Schedule):
+    goes_by_metric = re.escape(f"{composed!r} goes by a metric, so that nobody knows its value after 100 steps")
+    with pytest.raises(ScheduleError, match=goes_by_metric):
+        composed.until(100)
+    with pytest.raises(ScheduleError, match=r"goes by a metric and never ends, so constant\(0\.1\) cannot come"):
+        _ = composed >> constant(0.1)
+
+
 def test_robbins_and_monros_condition_cannot_be_answered():
     for schedule in (plateau(0.1), warmup(5) >> plateau(0.1), 0.5 * plateau(0.1), inverse(0.1) * plateau(1.0)):
         assert robbins_monro(schedule) == "cannot say"

@@ -1,14 +1,24 @@
 """The grammar: stages, and how they compose."""
 
 from thalweg.chain.averages import ema, lookahead, polyak, swa
-from thalweg.chain.chain import LEARNING_RATE, Chain, Kind, Step, chain, step
+from thalweg.chain.calls import accumulate, skip_nonfinite
+from thalweg.chain.chain import Chain, Kind, Step, chain, step
 from thalweg.chain.clip import clip, clip_value
 from thalweg.chain.decay import decay, decoupled_decay
 from thalweg.chain.rounding import kahan
 from thalweg.chain.route import Route, route
 from thalweg.chain.sparsity import l1, soft_threshold
 from thalweg.chain.variants import cautious, mars
-from thalweg.chain.whole import MatrixMethod, Whole, full_matrix_adagrad, muon, psgd_kron, shampoo, soap
+from thalweg.chain.whole import (
+    MatrixMethod,
+    Whole,
+    full_matrix_adagrad,
+    matrix_methods,
+    muon,
+    psgd_kron,
+    shampoo,
+    soap,
+)
 from thalweg.formula import Rule
 
 
@@ -17,6 +27,8 @@ def stages() -> dict[str, Rule]:
     return {
         rule.name: rule
         for rule in (
+            skip_nonfinite,
+            accumulate,
             clip,
             clip_value,
             mars,
@@ -35,13 +47,13 @@ def stages() -> dict[str, Rule]:
 
 
 __all__ = [
-    "LEARNING_RATE",
     "Chain",
     "Kind",
     "MatrixMethod",
     "Route",
     "Step",
     "Whole",
+    "accumulate",
     "cautious",
     "chain",
     "clip",
@@ -54,11 +66,13 @@ __all__ = [
     "l1",
     "lookahead",
     "mars",
+    "matrix_methods",
     "muon",
     "polyak",
     "psgd_kron",
     "route",
     "shampoo",
+    "skip_nonfinite",
     "soap",
     "soft_threshold",
     "stages",

@@ -8,10 +8,23 @@ from typing import TYPE_CHECKING, cast
 
 from thalweg.chain.whole import MatrixMethod, Whole
 from thalweg.errors import ChainError, HyperparameterError
-from thalweg.formula import Hyperparameter, IsMatrixSlot, Range, Rule, Schedule, Stage, Trace, Value, trace
+from thalweg.formula import (
+    Hyperparameter,
+    IsMatrixSlot,
+    Range,
+    Rule,
+    Schedule,
+    Skips,
+    Stage,
+    Trace,
+    Value,
+    Waits,
+    trace,
+)
+from thalweg.formula.naming import labels_of, unique_names
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Hashable, Iterable, Mapping
+    from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 
 LEARNING_RATE = Hyperparameter("learning_rate", 0.0, Range(0))
 
@@ -67,6 +80,16 @@ class Chain:
         return any(isinstance(slot, IsMatrixSlot) for rule in formulas for slot in rule.slots.values())
 
     @property
+    def waits(self) -> Stage | None:
+        """The stage that adds gradients up over several calls of `step`, if there is one."""
+        return next((s for s in self.stages[:2] if isinstance(s, Stage) and isinstance(s.rule.calls, Waits)), None)
+
+    @property
+    def skips(self) -> Stage | None:
+        """The stage that leaves out calls of `step` whose gradients are not finite, if there is one."""
+        return next((s for s in self.stages[:1] if isinstance(s, Stage) and isinstance(s.rule.calls, Skips)), None)
+
+    @property
     def selects(self) -> tuple[str, ...]:
         """The roles and patterns by which stages choose their parameters."""
         return tuple(dict.fromkeys(name for stage in self.rules for name in (*stage.only, *stage.skip)))
@@ -86,6 +109,14 @@ class Chain:
         """The chain without its numbers, as text: two chains of one form can take each other's state."""
         before, behind = ([repr(stage.form) for stage in stages] for stages in (self.stages, self.behind))
         return f"chain({', '.join([*before, *(['step()'] if self.step else []), *behind])})"
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The schedules that drive its numbers, by their names in a parameter group."""
+        names = unique_names(self.rules, labels_of(self.rules))
+        given = {names[at, own]: value for at, stage in enumerate(self.rules) for own, value in stage.numbers.items()}
+        given |= {"lr": self.step.learning_rate} if self.step else {}
+        return {name: value for name, value in given.items() if callable(value)}
 
     def kind_of(self, names: Container[str], *, is_matrix: bool) -> Kind:
         """How the chain sees a parameter that is spoken of by these names, of those that it selects by."""
@@ -140,26 +171,35 @@ class Chain:
 
     def numbers(self, *traces: Trace) -> dict[str, float | Schedule]:
         """Every number that the traced chain asks for, by its name there; the learning rate is `lr`."""
-        named = {name: origin for traced in traces for name, origin in traced.hyperparameters.items()}
-        numbers = {name: self.rules[place].numbers[local] for name, (place, local) in named.items()}
+        numbers = {name: self.rules[place].numbers[local] for name, (place, local) in _origins(traces).items()}
         return ({"lr": self.step.learning_rate} if self.step else {}) | numbers
+
+    def hyperparameters(self, *traces: Trace) -> dict[str, Hyperparameter]:
+        """What the traced chain's numbers may be, by their names there."""
+        own = {name: self.rules[place].rule.hyperparameters[local] for name, (place, local) in _origins(traces).items()}
+        return {"lr": LEARNING_RATE, **own}
 
     def replace(self, numbers: Mapping[str, Value], *traces: Trace) -> Chain:
         """The same chain with other numbers, by their names in the traces. Raises `HyperparameterError`."""
-        named = {name: origin for traced in traces for name, origin in traced.hyperparameters.items()}
+        origins = _origins(traces)
         stages = list(self.rules)
         step_stage = self.step
         for name, value in numbers.items():
             if name == "lr":
                 step_stage = _step(value)
                 continue
-            place, local = named[name]
+            place, local = origins[name]
             stages[place] = stages[place].replace({local: value})
         count = len(self.stages)
         return Chain(tuple(stages[:count]), step_stage, tuple(s for s in stages[count:] if isinstance(s, Stage)))
 
     def __repr__(self) -> str:
         return f"chain({', '.join(map(repr, (*self.stages, *([self.step] if self.step else []), *self.behind)))})"
+
+
+def _origins(traces: Iterable[Trace]) -> dict[str, tuple[int, str]]:
+    """The place of the stage that each number belongs to, and its name there."""
+    return {name: origin for traced in traces for name, origin in traced.hyperparameters.items()}
 
 
 def step(learning_rate: float | Schedule) -> Step:
@@ -199,6 +239,8 @@ def chain(*stages: Stage | Whole | Step) -> Chain:
         message = "an empty chain does nothing; write for example `chain(adam(), step(1e-3))`"
         raise ChainError(message)
     checked = [_check_stage(stage, place) for place, stage in enumerate(stages)]
+    for place, stage in enumerate(checked):
+        _check_leader(stage, checked[:place], f"chain stage {place + 1}, {stage!r}")
     order = list(map(_place_in_order, checked))
     for place, (own, following) in enumerate(itertools.pairwise(order)):
         if following < own or following == own == _STEP:
@@ -218,6 +260,23 @@ def _place_in_order(stage: Stage | Whole | Step) -> int:
     if isinstance(stage, Step):
         return _STEP
     return _BEHIND if isinstance(stage, Stage) and stage.rule.follows_step else _BEFORE
+
+
+def _check_leader(stage: Stage | Whole | Step, before: Sequence[Stage | Whole | Step], where: str) -> None:
+    """Refuse a stage that decides about whole calls of `step` where it cannot: it must stand first."""
+    if not isinstance(stage, Stage) or stage.rule.calls is None:
+        return
+    waits = isinstance(stage.rule.calls, Waits)
+    allowed = Skips if waits else ()
+    wrong = next((s for s in before if not (isinstance(s, Stage) and isinstance(s.rule.calls, allowed))), None)
+    if wrong is not None:
+        takes = "adds up gradients as they come in, at every call" if waits else "looks at gradients as they come in"
+        raise ChainError(f"{where}: {takes}, and behind {wrong!r} there are none; put it first, and once")
+    if stage.only or stage.skip:
+        raise ChainError(
+            f"{where}: decides about a whole call of `step`, for all parameters of the chain; leave `only` and `skip` "
+            "out, or route the others to a chain of their own"
+        )
 
 
 def _check_stage(stage: object, place: int) -> Stage | Whole | Step:

@@ -74,14 +74,13 @@ class Whole:
     @property
     def form(self) -> Whole:
         """The same stage without its numbers."""
-        options = tuple((name, value) for name, value in self.typed if name in self.options)
-        return dataclasses.replace(self, method=dataclasses.replace(self.method, typed=options, by_position=0))
+        bare = dataclasses.replace(self.method, typed=self.method.typed_options, by_position=0)
+        return dataclasses.replace(self, method=bare)
 
     def __repr__(self) -> str:
         chosen = {"only": self.only, "skip": self.skip}
         parts = [f"{name}={(some[0] if len(some) == 1 else some)!r}" for name, some in chosen.items() if some]
-        inside = repr(self.method)[len(self.rule.name) + 1 : -1]
-        return f"{self.rule.name}({', '.join([*([inside] if inside else []), *parts])})"
+        return f"{self.rule.name}({', '.join([*self.method.arguments, *parts])})"
 
 
 @dataclass(frozen=True)
@@ -132,3 +131,8 @@ shampoo = MatrixMethod("shampoo")
 soap = MatrixMethod("soap")
 muon = MatrixMethod("muon")
 psgd_kron = MatrixMethod("psgd_kron")
+
+
+def matrix_methods() -> dict[str, MatrixMethod]:
+    """Every method that sees a weight as a matrix, by its name, from the oldest on; torch is not loaded."""
+    return {method.name: method for method in (full_matrix_adagrad, shampoo, soap, muon, psgd_kron)}

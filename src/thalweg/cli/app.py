@@ -14,10 +14,13 @@ from thalweg.cli.catalogue import list_catalogue
 from thalweg.cli.explain import explain
 from thalweg.cli.race import race
 from thalweg.cli.report import report
-from thalweg.errors import RaceError, ThalwegError, UnknownNameError
+from thalweg.errors import ChainError, HyperparameterError, RaceError, ScheduleError, ThalwegError, UnknownNameError
 
 WRONG_COMMAND = 2
 FAILED = 1
+
+WRONG_INPUT = (UnknownNameError, ChainError, HyperparameterError, ScheduleError, RaceError)
+"""What is raised for words that were typed here; the rest has gone wrong elsewhere."""
 
 app = typer.Typer(
     name="thalweg",
@@ -55,7 +58,7 @@ def main() -> None:
     """Run the program: 0 if all went well, 2 for a wrong command line, 1 for a run that failed."""
     try:
         app()
-    except (UnknownNameError, RaceError) as error:
+    except WRONG_INPUT as error:
         _leave(str(error), WRONG_COMMAND)
     except ThalwegError as error:
         _leave(str(error), FAILED)

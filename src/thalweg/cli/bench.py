@@ -20,7 +20,7 @@ def bench(
         list[str] | None, typer.Argument(help="Rules by name, as `thalweg list` prints them; by default all.")
     ] = None,
     sizes: Annotated[
-        str, typer.Option(help="Models to step: how many tensors, and of which shape.")
+        str, typer.Option(help="Models to step: so many tensors of such a shape, as in 300x64,4x2000x2500.")
     ] = "150x1000,4x5000000",
     dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",

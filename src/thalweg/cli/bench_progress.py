@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-from thalweg.cli.progress import PAUSE
+from thalweg.cli.moving_line import PAUSE, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from rich.progress import Progress
 
     from thalweg.lab.bench import Listener
     from thalweg.lab.bench import Progress as Event
 
 
-@contextlib.contextmanager
-def watch() -> Generator[Listener]:
+def watch() -> AbstractContextManager[Listener]:
     """A listener for `run_bench`, that draws for as long as the block lasts."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _plain(lambda line: console.print(line, highlight=False, soft_wrap=True))
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("[dim]{task.fields[left]}[/dim]"),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=None, left="")
+    return shown(_live, _plain)
 
-        def listen(event: Event) -> None:
-            bar.update(task, description=_describe(event), completed=event.done, total=event.total, left=_left(event))
 
-        yield listen
+def _live(bar: Progress) -> Listener:
+    task = bar.add_task("starting", total=None, left="")
+
+    def listen(event: Event) -> None:
+        bar.update(task, description=_describe(event), completed=event.done, total=event.total, left=_left(event))
+
+    return listen
 
 
 def _plain(say: Callable[[str], None]) -> Listener:

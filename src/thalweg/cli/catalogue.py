@@ -18,6 +18,7 @@ class Shelf(StrEnum):
     """What can be listed by itself."""
 
     rules = "rules"
+    matrix = "matrix"
     stages = "stages"
     schedules = "schedules"
     surfaces = "surfaces"
@@ -26,6 +27,7 @@ class Shelf(StrEnum):
 
 TITLES = {
     Shelf.rules: "Update rules (thalweg explain NAME)",
+    Shelf.matrix: "Methods that see a weight as a matrix: chain(METHOD(only='matrix'), adam(skip='matrix'), step(…))",
     Shelf.stages: "Stages around a rule: chain(STAGE, rule, STAGE, step(…))",
     Shelf.schedules: "Schedules, of the learning rate or of any hyper-parameter",
     Shelf.surfaces: "Test surfaces (thalweg race NAME)",
@@ -45,7 +47,7 @@ class Entry:
 def list_catalogue(
     what: Annotated[Shelf | None, typer.Argument(help="Only these; without it, everything.")] = None,
 ) -> None:
-    """The catalogue: update rules, chain stages, schedules, test surfaces, training problems."""
+    """The catalogue: rules, matrix methods, stages of a chain, schedules, test surfaces, training problems."""
     console = Console()
     for shelf in [what] if what else list(Shelf):
         console.print(Text(f"\n{TITLES[shelf]}", style="bold"), soft_wrap=True)
@@ -63,6 +65,7 @@ def contents(shelf: Shelf) -> dict[str, Entry]:
     """What stands on a shelf, by name."""
     found = {
         Shelf.rules: _rules,
+        Shelf.matrix: _matrix_methods,
         Shelf.stages: _stages,
         Shelf.schedules: _schedules,
         Shelf.surfaces: _surfaces,
@@ -88,12 +91,20 @@ def _rules() -> Iterator[tuple[str, object, str]]:
         yield name, rule, f"{rule.title}. {first_line(rule.doc)}"
 
 
+def _matrix_methods() -> Iterator[tuple[str, object, str]]:
+    from thalweg.chain import matrix_methods
+
+    for name, method in matrix_methods().items():
+        yield name, method, f"{method.rule.title}. {method.rule.doc}"
+
+
 def _stages() -> Iterator[tuple[str, object, str]]:
-    from thalweg.chain import stages, step
+    from thalweg.chain import chain, route, stages, step
 
     for name, stage in stages().items():
         yield name, stage, f"{stage.title}. {first_line(stage.doc)}"
-    yield "step", step, first_line(step.__doc__)
+    for function in (step, chain, route):
+        yield function.__name__, function, first_line(function.__doc__)
 
 
 def _schedules() -> Iterator[tuple[str, object, str]]:

@@ -8,11 +8,20 @@ from rich.text import Text
 
 from thalweg.cli.formula_lines import print_facts, print_formulas
 from thalweg.cli.translation_table import calls
+from thalweg.cli.treatments import OTHERS, treatments
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from thalweg.chain import Chain
+    from thalweg.chain import Chain, Route
+
+
+def print_route(console: Console, typed: Route) -> None:
+    """Every chain of a route, and for which parameters it is. Raises `ChainError` if stages do not compose."""
+    console.print(Text(f"\n{typed}", style="bold"))
+    for key, chain in typed.entries:
+        console.print(Text(f"\nTo {OTHERS if key == '*' else key}", style="bold cyan"))
+        print_chain(console, chain)
 
 
 def print_chain(console: Console, typed: Chain) -> None:
@@ -20,11 +29,11 @@ def print_chain(console: Console, typed: Chain) -> None:
     console.print(Text(f"\n{typed}\n", style="bold"))
     counted = print_formulas(console, typed)
     stages = [f"{stage.rule.name}: {stage.rule.title}" for stage in typed.rules]
-    numbers = typed.numbers(*typed.traces())
+    numbers = typed.numbers(*typed.traces(one.kind for one in treatments(typed)))
     settings = [
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in numbers.items()
     ]
     head = [("Stages", "; ".join(stages)), ("Settings", ", ".join(settings) or "none")]
-    if typed.selects:
-        head.append(("Drawn for", "a parameter that all stages are for; others go without those that leave them out"))
+    if typed.selects and not any(OTHERS in one.chosen for one in treatments(typed)):
+        head.append(("Refused", "a parameter of any other role or name: no stage is for it"))
     print_facts(console, [*head, *counted, *calls(typed)])

@@ -39,8 +39,26 @@ def find(name: str) -> Entry:
             return entries[name]
     entries = everything()
     if name not in entries:
-        raise UnknownNameError(f"there is no rule `{name}`; {did_you_mean(name, entries)}")
+        nearest = did_you_mean(name, entries, otherwise="`thalweg list` names everything there is")
+        raise UnknownNameError(f"there is no rule `{name}`; {_said_elsewhere(name) or nearest}")
     return entries[name]
+
+
+def _said_elsewhere(name: str) -> str:
+    """What an optimizer of torch or Keras is called here, as SGD; nothing if the rule has that name here, too."""
+    from thalweg import rules
+
+    catalogue = rules.catalogue()
+    spoken = [(rule, translation) for rule in catalogue.values() for translation in rule.translations]
+    found = {
+        rule.name: translation.name
+        for rule, translation in reversed(spoken)
+        if translation.library != "paper" and translation.name.rpartition(".")[2].casefold() == name.casefold()
+    }
+    if not found or name.casefold() in catalogue:
+        return ""
+    *others, last = (f"`{ours}`" for ours in reversed(found))
+    return f"{found[next(reversed(found))]} is {' or '.join(filter(None, [', '.join(others), last]))} here"
 
 
 def read(text: str) -> object:
@@ -54,13 +72,14 @@ def read(text: str) -> object:
 
 
 def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None) -> None:
+    from thalweg.chain import MatrixMethod
     from thalweg.cli.catalogue import Shelf
     from thalweg.cli.rule_page import print_rule
     from thalweg.cli.schedule_page import print_kind
     from thalweg.errors import UnknownNameError
     from thalweg.formula import Rule
 
-    if isinstance(entry.thing, Rule):
+    if isinstance(entry.thing, Rule | MatrixMethod):
         _refuse_steps(name, steps)
         print_rule(console, entry.thing())
     elif callable(entry.thing) and entry.shelf in (Shelf.schedules, Shelf.stages):
@@ -72,8 +91,8 @@ def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None)
 
 
 def _explain_value(console: Console, text: str, value: object, steps: int | None) -> None:
-    from thalweg.chain import Chain, Step
-    from thalweg.cli.chain_page import print_chain
+    from thalweg.chain import Chain, Route, Step, Whole
+    from thalweg.cli.chain_page import print_chain, print_route
     from thalweg.cli.rule_page import print_rule
     from thalweg.cli.schedule_page import print_schedule
     from thalweg.errors import ChainError
@@ -86,12 +105,15 @@ def _explain_value(console: Console, text: str, value: object, steps: int | None
             print_schedule(console, value, steps)
         case Step(learning_rate=rate):
             print_schedule(console, as_schedule(rate) if callable(rate) else constant(rate), steps)
-        case Stage():
+        case Stage() | Whole():
             _refuse_steps(text, steps)
             print_rule(console, value)
         case Chain():
             _refuse_steps(text, steps)
             print_chain(console, value)
+        case Route():
+            _refuse_steps(text, steps)
+            print_route(console, value)
         case _:
             raise ChainError(f"`{text}` is neither a rule, a chain nor a schedule; type for example {EXAMPLES}")
 

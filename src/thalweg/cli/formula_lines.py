@@ -8,47 +8,60 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from thalweg.cli.matrix_facts import states_of
+from thalweg.cli.treatments import treatments
 from thalweg.formula.scalar import Level
-from thalweg.kernels import plan
+from thalweg.kernels import plan, plan_meanwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
-    from thalweg.chain import Chain
+    from thalweg.chain import Chain, Whole
     from thalweg.formula import Trace
     from thalweg.kernels import Plan
 
 MARGIN = 4
+GIVEN, MADE = "G", "D"
+"""The letters of what a matrix method is given, and of what it makes."""
 
 
 def print_formulas(console: Console, typed: Chain) -> list[tuple[str, str]]:
-    """A chain's formula, that of matrices and that of vectors apart where they differ; gives its states and bytes.
+    """A chain's formula, apart for parameters that it treats apart; gives the states and bytes of each.
 
     Raises `ChainError` or `FormulaError` if its stages do not compose.
     """
-    kinds = {" of matrices": True, " of vectors": False} if typed.depends_on_shape else {"": True}
     facts: list[tuple[str, str]] = []
-    for kind, is_matrix in kinds.items():
-        traced = typed.trace(is_matrix=is_matrix, with_names=True)
-        if kind:
-            console.print(f"[bold]Elements{kind}[/bold]")
-        _print_formula(console, traced)
-        planned = plan(traced)
-        facts += [(f"State{kind}", states(planned)), (f"Moves{kind}", moved(planned))]
+    for one in treatments(typed):
+        traced = typed.trace(is_matrix=one.kind.is_matrix, active=one.kind.active, with_names=True)
+        if one.heading:
+            console.print(Text(one.heading, style="bold"))
+        whole = typed.whole_for(one.kind)
+        _print_formula(console, traced, whole)
+        plans = list(map(plan, traced.parts))
+        own = [] if whole is None else [states_of(whole)]
+        facts += [(one.only_of("State"), states(plans, own)), (one.only_of("Moves"), moved(plans))]
+        adding = plan_meanwhile(traced, beside=plans[0])
+        if adding is not None:
+            facts.append((one.only_of("In between"), moved([adding])))
     return facts
 
 
-def _print_formula(console: Console, traced: Trace) -> None:
+def _print_formula(console: Console, traced: Trace, whole: Whole | None) -> None:
     """The lines of one formula, and what its letters stand for."""
     from thalweg.kernels.notation import draw
 
-    lines = draw(traced)
+    *before, lines = map(draw, traced.parts)
+    for line in (line for part in before for line in part):  # ends with what the method is given
+        _print_line(console, line.text.replace(f"{MADE} ←", f"{GIVEN} ←"))
+    for row in () if whole is None else whole.rule.algorithm:
+        _print_line(console, row)
     for line in lines:
-        console.print(Text(within(line.text, console.width)), soft_wrap=True)
+        _print_line(console, line.text)
     made = {line.name.name for line in lines}
-    given = {symbol.name for line in lines for symbol in line.value.free_symbols} - made
+    given = {symbol.name for part in (*before, lines) for line in part for symbol in line.value.free_symbols} - made
+    kept = {kept.name for kept in traced.states}
     meanings = {
         "g": "g the gradient",
         "d": "d the direction so far",
@@ -56,8 +69,15 @@ def _print_formula(console: Console, traced: Trace) -> None:
         "alpha": "α the learning rate",
         "t": "t the step, from 1",
     }
-    told = (meaning for letter, meaning in meanings.items() if letter in (made if letter in "dp" else given))
-    console.print(f"\n[dim]{', '.join(told)}[/dim]\n")
+    told = [m for letter, m in meanings.items() if letter in (made - kept if letter in "dp" else given)]
+    told += (
+        [] if whole is None else [f"{GIVEN} what the method is given, as a matrix", f"{MADE} the direction it makes"]
+    )
+    console.print(Text(f"\n{', '.join(told)}\n", style="dim"))
+
+
+def _print_line(console: Console, text: str) -> None:
+    console.print(Text(within(text, console.width)), soft_wrap=True)
 
 
 def within(drawing: str, width: int) -> str:
@@ -93,24 +113,25 @@ def print_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
     console.print(table)
 
 
-def states(plan: Plan) -> str:
+def states(plans: Sequence[Plan], more: Sequence[str] = ()) -> str:
     """What a step keeps, and how much that is."""
-    if not plan.states:
-        return "none"
-    fine = [kept.name for kept in plan.states if kept.level is Level.ELEMENT]
+    every = [kept for one in plans for kept in one.states if not kept.name.endswith(".direction")]
+    fine = [kept.name for kept in every if kept.level is Level.ELEMENT]
     parts = [f"{', '.join(fine)} ({4 * len(fine)} bytes a parameter in float32)"] if fine else []
-    parts += [f"{kept.name} (one number a {kept.level.value})" for kept in plan.states if kept.name not in fine]
-    return ", ".join(parts)
+    parts += [f"{kept.name} (one number a {kept.level.value})" for kept in every if kept.name not in fine]
+    return ", ".join([*parts, *more]) or "none"
 
 
-def moved(plan: Plan) -> str:
+def moved(plans: Sequence[Plan]) -> str:
     """The bytes that a step must move: what each pass over the arrays reads and writes."""
-    reads = sum(len(plan.loads_of(one)) for one in plan.passes)
-    writes = sum(len(one.stores) for one in plan.passes)
-    passes = f", in {len(plan.passes)} passes" if len(plan.passes) > 1 else ""
+    passes = [(one, each) for one in plans for each in one.passes]
+    reads = sum(len(one.loads_of(each)) for one, each in passes)
+    writes = sum(len(each.stores) for _, each in passes)
+    count = f", in {len(passes)} passes" if len(passes) > 1 else ""
+    around = ", around the matrix products" if len(plans) > 1 else ""
     return (
-        f"{plan.bytes_per_parameter()} bytes a parameter and step in float32: "
-        f"{_count(reads, 'read')}, {_count(writes, 'write')}{passes}"
+        f"{sum(one.bytes_per_parameter() for one in plans)} bytes a parameter and step in float32: "
+        f"{_count(reads, 'read')}, {_count(writes, 'write')}{count}{around}"
     )
 
 

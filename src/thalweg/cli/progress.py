@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from thalweg.cli.moving_line import PAUSE, shown
 from thalweg.lab.progress import RaceBegun, TaskBegun, TaskEnded, Tuned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from rich.progress import Progress
 
     from thalweg.lab.progress import Listener
     from thalweg.lab.progress import Progress as Event
 
-PAUSE = 10.0
-"""Seconds between two plain lines."""
 
-
-@contextlib.contextmanager
-def watch() -> Generator[Listener]:
+def watch() -> AbstractContextManager[Listener]:
     """A listener for `run_race`, that draws for as long as the block lasts."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _plain(lambda line: console.print(line, highlight=False, soft_wrap=True))
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("[dim]{task.fields[left]}[/dim]"),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield _live(bar)
+    return shown(_live, _plain)
 
 
 def _live(bar: Progress) -> Listener:

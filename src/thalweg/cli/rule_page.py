@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.chain import chain, step
+from thalweg.chain import Whole, chain, step
 from thalweg.cli.formula_lines import print_facts, print_formulas
+from thalweg.cli.matrix_facts import taken_by
 from thalweg.cli.translation_table import print_translations
 from thalweg.errors import ChainError
+from thalweg.formula import Stage
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from thalweg.chain import Chain
-    from thalweg.formula import Hyperparameter, Stage, Value
+    from thalweg.formula import Hyperparameter, Value
 
 RATE = 0.1
 """Of a chain made only to look at a stage that is no rule."""
 
 
-def print_rule(console: Console, stage: Stage) -> None:
+def print_rule(console: Console, stage: Stage | Whole) -> None:
     """Formula, source, dialect, when to use it, state, bytes, settings, and what it is called elsewhere."""
     rule = stage.rule
-    typed = usual_chain(stage)
+    typed = usual_chain(dataclasses.replace(stage, only=(), skip=()))
     console.print(f"\n[bold]{rule.title}[/bold]  [cyan]{rule.name}[/cyan]")
     console.print(Text(" ".join(rule.doc.split()) + "\n"))
     counted = print_formulas(console, typed)
@@ -33,18 +36,19 @@ def print_rule(console: Console, stage: Stage) -> None:
     facts += [
         (word, rule.notes[note]) for word, note in (("Dialect", "dialect"), ("When", "when")) if note in rule.notes
     ]
-    print_facts(console, [*facts, *counted])
+    taken = [("Takes", taken_by(stage))] if isinstance(stage, Whole) else []
+    print_facts(console, [*facts, *taken, *counted])
     if rule.hyperparameters:
         console.print("\n[bold]Hyper-parameters[/bold]")
         console.print(_settings(stage))
     print_translations(console, stage, typed)
 
 
-def usual_chain(stage: Stage) -> Chain:
+def usual_chain(stage: Stage | Whole) -> Chain:
     """The chain to look at a stage in: with its usual rate, without one if it makes the move itself."""
     if stage.rule.learning_rate is not None:
         return chain(stage, step(stage.rule.learning_rate))
-    if stage.rule.follows_step:
+    if isinstance(stage, Stage) and stage.rule.follows_step:
         return chain(step(RATE), stage)
     try:
         alone = chain(stage)
@@ -54,7 +58,7 @@ def usual_chain(stage: Stage) -> Chain:
     return alone
 
 
-def _settings(stage: Stage) -> Table:
+def _settings(stage: Stage | Whole) -> Table:
     table = Table(box=None, padding=(0, 2), pad_edge=False, header_style="dim")
     typed = dict(stage.typed)
     for column in ("name", "default", *(["typed"] if typed else []), "range"):

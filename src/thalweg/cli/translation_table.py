@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from rich.table import Table
 from rich.text import Text
 
+from thalweg import rules
+from thalweg.chain import Whole
 from thalweg.cli.formula_lines import print_facts
-from thalweg.formula import Stage
 from thalweg.formula.translation import RATE, STEP, names_in
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from thalweg.chain import Chain
+    from thalweg.formula import Stage
     from thalweg.formula.translation import Library, Translation
 
+AnyStage: TypeAlias = "Stage | Whole"
 LIBRARIES: tuple[Library, ...] = ("torch", "Keras", "paper")
 _INDICES = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SIGNS = {"_plus": "⁺", "_minus": "⁻"}
 
 
-def print_translations(console: Console, stage: Stage, typed: Chain) -> None:
+def print_translations(console: Console, stage: AnyStage, typed: Chain) -> None:
     """A table with a column for torch, for Keras and for the paper; the other dialects; and the chain's own numbers."""
-    if not stage.rule.translations:
-        return
     columns = in_columns(stage)
-    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim")
-    table.add_column("ours", no_wrap=True)
-    for translation in columns:
-        table.add_column(_header(translation), overflow="fold")
-    for row in rows(stage, columns):
-        table.add_row(*row)
-    console.print("\n[bold]Elsewhere[/bold]")
-    console.print(table)
-    for remark in remarks(columns):
+    if columns or absence(stage):
+        console.print("\n[bold]Elsewhere[/bold]")
+    if columns:
+        console.print(_table(stage, columns))
+    for remark in (*remarks(columns), *filter(None, [absence(stage)])):
         console.print(Text(remark, style="dim"))
     for line in others(stage, columns):
         console.print(Text(line))
@@ -44,7 +41,17 @@ def print_translations(console: Console, stage: Stage, typed: Chain) -> None:
         print_facts(console, numbers)
 
 
-def in_columns(stage: Stage) -> list[Translation]:
+def _table(stage: AnyStage, columns: list[Translation]) -> Table:
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim")
+    table.add_column("ours", no_wrap=True)
+    for translation in columns:
+        table.add_column(_header(translation), overflow="fold")
+    for row in rows(stage, columns):
+        table.add_row(*row)
+    return table
+
+
+def in_columns(stage: AnyStage) -> list[Translation]:
     """One translation for each library and for the papers: that of the stage's own dialect, if there is one."""
     chosen: list[Translation] = []
     for library in LIBRARIES:
@@ -53,7 +60,7 @@ def in_columns(stage: Stage) -> list[Translation]:
     return chosen
 
 
-def rows(stage: Stage, columns: list[Translation]) -> list[tuple[str, ...]]:
+def rows(stage: AnyStage, columns: list[Translation]) -> list[tuple[str, ...]]:
     """Each of our settings with its name in every column, then what is set besides, and for which dialect."""
     spoken = {name for translation in columns for e in translation.arguments.values() for name in names_in(e)}
     ours = [name for name in (RATE, *stage.rule.hyperparameters) if name in spoken]
@@ -73,7 +80,20 @@ def remarks(columns: list[Translation]) -> list[str]:
     return said
 
 
-def others(stage: Stage, columns: list[Translation]) -> list[str]:
+def absence(stage: AnyStage) -> str:
+    """Which of torch and Keras do not have a rule or method of the catalogue; of what stands around one, nothing."""
+    of_catalogue = isinstance(stage, Whole) or rules.catalogue().get(stage.rule.name) is stage.rule
+    there = {translation.library for translation in stage.rule.translations}
+    match [library for library in ("torch", "Keras") if library not in there and of_catalogue]:
+        case []:
+            return ""
+        case [one]:
+            return f"{one} does not have it."
+        case _:
+            return "Neither torch nor Keras has it."
+
+
+def others(stage: AnyStage, columns: list[Translation]) -> list[str]:
     """The translations that have no column, as sentences."""
     return [sentence(translation) for translation in stage.rule.translations if translation not in columns]
 
@@ -83,8 +103,6 @@ def calls(typed: Chain) -> list[tuple[str, str]]:
     if len(typed.stages) != 1 or typed.behind or typed.selects:
         return []
     (stage,) = typed.stages
-    if not isinstance(stage, Stage):
-        return []  # a matrix method
     rate = typed.step.learning_rate if typed.step else None
     ours = {**stage.values, RATE: rate}
     if any(callable(value) for value in ours.values()):

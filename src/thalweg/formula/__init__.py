@@ -1,12 +1,16 @@
 """The language that an update rule is written in."""
 
+from thalweg.formula.calls import Skips, Waits
 from thalweg.formula.cut import AnyStage, Cut, WholeStage
+from thalweg.formula.hyperparameter import Hyperparameter, Schedule, Value
 from thalweg.formula.reductions import largest, mean, norm, rms, total
-from thalweg.formula.rule import Hyperparameter, Rule, Schedule, Stage, Value, rule
+from thalweg.formula.rule import Rule, Stage, rule
 from thalweg.formula.scalar import Level, Scalar, equal, exp, floor, log, maximum, minimum, sign, sqrt, stored, where
+from thalweg.formula.settings import Settings, unknown_setting
 from thalweg.formula.slots import (
     AtParameter,
     ColumnZeros,
+    Count,
     Direction,
     Displacement,
     Fraction,
@@ -36,6 +40,7 @@ __all__ = [
     "AnyStage",
     "AtParameter",
     "ColumnZeros",
+    "Count",
     "Cut",
     "Direction",
     "Displacement",
@@ -58,6 +63,8 @@ __all__ = [
     "Rule",
     "Scalar",
     "Schedule",
+    "Settings",
+    "Skips",
     "Stage",
     "Start",
     "State",
@@ -66,6 +73,7 @@ __all__ = [
     "Trace",
     "Update",
     "Value",
+    "Waits",
     "WholeStage",
     "Zeros",
     "equal",
@@ -84,5 +92,6 @@ __all__ = [
     "stored",
     "total",
     "trace",
+    "unknown_setting",
     "where",
 ]

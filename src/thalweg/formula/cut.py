@@ -14,7 +14,7 @@ from thalweg.formula.rule import Stage
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Mapping
 
-    from thalweg.formula.rule import Schedule, Value
+    from thalweg.formula.hyperparameter import Schedule, Value
     from thalweg.formula.scalar import Scalar
 
 

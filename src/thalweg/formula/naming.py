@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from thalweg.formula.cut import AnyStage
     from thalweg.formula.rule import Rule
 
-RESERVED = ("g", "p", "t", "lr", "params", "param_names", "chain", "maximize", "steps")
+RESERVED = (
+    *("g", "p", "t", "lr", "params", "param_names", "chain", "maximize"),
+    *("steps", "calls", "skips", "controllers"),
+)
 """Names that are taken: the gradient, the parameter, the step count, the learning rate, and a group's own entries."""
 
 

@@ -6,7 +6,7 @@
 ...     return g * minimum(1, limit / norm(g, per="model"))
 
 `per` says what has one value of its own: the whole `model`, each `tensor`, each `matrix` of a stack, each `row` or each
-`column` of a matrix.
+`column` of a matrix. Of the model it is those parameters that the stage is for and that the step moves.
 """
 
 from __future__ import annotations

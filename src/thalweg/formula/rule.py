@@ -17,59 +17,19 @@ import inspect
 import operator
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, SupportsFloat, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
-from thalweg.errors import FormulaError, HyperparameterError, did_you_mean
+from thalweg.errors import FormulaError, did_you_mean
+from thalweg.formula.calls import Calls, Waits
+from thalweg.formula.hyperparameter import ANY_NUMBER, Hyperparameter, Schedule, Value
 from thalweg.formula.scalar import Level, Scalar
+from thalweg.formula.settings import Settings, read_settings
 from thalweg.formula.slots import MovedSlot, ParameterSlot, Range, Slot, State, Update
 from thalweg.formula.translation import Translation, read_translation
 
-Schedule: TypeAlias = Callable[[int], float]
-"""A value that changes over time: called with the number of steps already done."""
-Value: TypeAlias = float | Schedule | str | bool | None
-"""What a hyper-parameter may be set to; strings, booleans and None are options that change the formula."""
-
-_ANY_NUMBER = Range(float("-inf"), float("inf"), low_included=False)
-
-
-@dataclass(frozen=True)
-class Hyperparameter:
-    """A keyword-only argument of a formula."""
-
-    name: str
-    default: Value
-    range: Range = _ANY_NUMBER
-    choices: tuple[Value, ...] = ()
-    """The values of an option: each gives a formula of its own."""
-
-    @property
-    def is_option(self) -> bool:
-        """Whether its value changes the formula, not only a number in it."""
-        return bool(self.choices)
-
-    def check(self, value: Value, owner: str) -> Value:
-        """The value, a number of any kind as Python's own.
-
-        Raises `HyperparameterError` for one that is no number, or outside the range, or not one of the choices.
-        """
-        if self.is_option or value is None:
-            if value not in self.choices and not (value is None and self.default is None):
-                known = f"choose one of {', '.join(map(repr, self.choices))}" if self.choices else "give a number"
-                message = f"{owner}: `{self.name}` is {value!r}; {known}"
-                raise HyperparameterError(message)
-            return value
-        if callable(value):
-            return value
-        if isinstance(value, bool | str) or not isinstance(value, SupportsFloat):  # pyright: ignore[reportUnnecessaryIsInstance]
-            message = f"{owner}: `{self.name}` is {value!r}; it must be a number in {self.range}, or a schedule"
-            raise HyperparameterError(message)
-        number = value if isinstance(value, int | float) else float(value)  # pyright: ignore[reportUnnecessaryIsInstance]
-        if number not in self.range:
-            message = f"{owner}: `{self.name}` is {number!r}; it must lie in {self.range}"
-            raise HyperparameterError(message)
-        return number
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +50,8 @@ class Rule:
     """What it and its settings are called in torch, in Keras and in its papers."""
     evaluate: Callable[..., Scalar] | None = None
     """Where evaluation is to see the parameter, if not where it is: of `p`, states and settings, by their names."""
+    calls: Calls | None = None
+    """What it decides about a whole call of `step`, if it does: then it stands first in its chain."""
 
     @property
     def doc(self) -> str:
@@ -100,6 +62,13 @@ class Rule:
     def follows_step(self) -> bool:
         """Whether it stands behind the step, as an average of where the parameter has been."""
         return any(isinstance(slot, MovedSlot) for slot in self.slots.values())
+
+    @property
+    def outside(self) -> frozenset[str]:
+        """The hyper-parameters that the optimizer goes by; the formula need not."""
+        if self.calls is None:
+            return frozenset()
+        return frozenset({self.calls.every if isinstance(self.calls, Waits) else self.calls.at_most})
 
     @property
     def states(self) -> dict[str, State]:
@@ -120,21 +89,7 @@ class Rule:
 
         Raises `HyperparameterError` for an unknown name or a value out of range.
         """
-        names = list(self.hyperparameters)
-        if len(first) > min(1, len(names)):
-            message = (
-                f"{self.name}() takes {min(1, len(names))} positional argument, and got {len(first)}; name the others"
-            )
-            raise HyperparameterError(message)
-        typed: dict[str, Value] = dict(zip(names, first, strict=False))
-        for name, value in settings.items():
-            if name not in self.hyperparameters:
-                message = f"{self.name}() has no hyper-parameter `{name}`; {did_you_mean(name, names)}"
-                raise HyperparameterError(message)
-            if name in typed:
-                message = f"{self.name}() got `{name}` twice, by position and by name"
-                raise HyperparameterError(message)
-            typed[name] = value
+        typed = read_settings(self, first, settings)
         checked = {name: self.hyperparameters[name].check(value, self.name) for name, value in typed.items()}
         return Stage(self, tuple(checked.items()), len(first), _as_names(only), _as_names(skip))
 
@@ -148,57 +103,33 @@ class Rule:
         return f"<rule {self.name}>"
 
 
-@dataclass(frozen=True)
-class Stage:
+@dataclass(frozen=True, repr=False)
+class Stage(Settings):
     """A rule with its settings: inert, comparable, printed as it is typed."""
 
     rule: Rule
-    typed: tuple[tuple[str, Value], ...] = ()
-    by_position: int = field(default=0, compare=False)
     only: tuple[str, ...] = ()
     """The roles and patterns of names of the parameters that it is for; none means all."""
     skip: tuple[str, ...] = ()
     """Those of the parameters that it leaves out."""
 
-    @property
-    def values(self) -> dict[str, Value]:
-        """Every hyper-parameter's value, typed or default."""
-        defaults = {name: hyper.default for name, hyper in self.rule.hyperparameters.items()}
-        return defaults | dict(self.typed)
-
-    @property
-    def options(self) -> dict[str, Value]:
-        """The settings that change the formula itself."""
-        hypers = self.rule.hyperparameters
-        return {name: value for name, value in self.values.items() if hypers[name].is_option or value is None}
-
-    @property
-    def numbers(self) -> dict[str, float | Schedule]:
-        """The settings that are numbers or schedules."""
-        options = self.options
-        return {name: typing.cast("float", value) for name, value in self.values.items() if name not in options}
-
     def replace(self, numbers: Mapping[str, Value]) -> Stage:
         """The same stage with other values."""
         hypers = self.rule.hyperparameters
         checked = {name: hypers[name].check(value, self.rule.name) for name, value in numbers.items()}
-        changed = {name: value for name, value in checked.items() if value != self.values[name]}
-        return dataclasses.replace(self, typed=tuple((dict(self.typed) | changed).items()))
+        return dataclasses.replace(self, typed=self.typed_with(checked))
 
     @property
     def form(self) -> Stage:
         """The same stage without its numbers."""
-        options = tuple((name, value) for name, value in self.typed if name in self.options)
-        return dataclasses.replace(self, typed=options, by_position=0)
+        return dataclasses.replace(self, typed=self.typed_options, by_position=0)
 
-    def __repr__(self) -> str:
-        values = [_as_typed(value) for _, value in self.typed]
-        names = [name for name, _ in self.typed]
-        parts = values[: self.by_position]
-        parts += [f"{name}={value}" for name, value in list(zip(names, values, strict=True))[self.by_position :]]
+    @property
+    def arguments(self) -> list[str]:
+        """The settings and the choice of parameters as they are typed between brackets."""
         chosen = {"only": self.only, "skip": self.skip}
-        parts += [f"{name}={(some[0] if len(some) == 1 else some)!r}" for name, some in chosen.items() if some]
-        return f"{self.rule.name}({', '.join(parts)})"
+        parts = [f"{name}={(some[0] if len(some) == 1 else some)!r}" for name, some in chosen.items() if some]
+        return [*super().arguments, *parts]
 
 
 def rule(
@@ -208,6 +139,7 @@ def rule(
     learning_rate: float | None = None,
     translations: Sequence[str] = (),
     evaluate: Callable[..., Scalar] | None = None,
+    calls: Calls | None = None,
     **notes: str,
 ) -> Callable[[Callable[..., Update]], Rule]:
     """Make a rule of a formula.
@@ -215,7 +147,9 @@ def rule(
     `source` says where the formula is printed, `notes` where each default comes from (by its name), which `dialect` the
     rule speaks and `when` to use it, `translations` how the same is typed elsewhere: see `thalweg.formula.translation`.
     `evaluate` says where evaluation is to see the parameter, as a function of the `p`, states and hyper-parameters that
-    it names. Raises `FormulaError` if the signature does not say what an argument stands for.
+    it names, `calls` what the stage decides about a whole call of `step`.
+
+    Raises `FormulaError` if the signature does not say what an argument stands for.
     """
 
     def read(formula: Callable[..., Update]) -> Rule:
@@ -237,7 +171,17 @@ def rule(
                     message = f"rule `{formula.__name__}`: `evaluate` asks for `{name}`, which is no state of it"
                     raise FormulaError(message)
         return Rule(
-            formula.__name__, title, formula, slots, hyperparameters, source, learning_rate, notes, spoken, evaluate
+            name=formula.__name__,
+            title=title,
+            formula=formula,
+            slots=slots,
+            hyperparameters=hyperparameters,
+            source=source,
+            learning_rate=learning_rate,
+            notes=notes,
+            translations=spoken,
+            evaluate=evaluate,
+            calls=calls,
         )
 
     return read
@@ -288,7 +232,7 @@ def _read_hyperparameter(rule_name: str, argument: inspect.Parameter, hint: Any)
     if argument.default is inspect.Parameter.empty:
         message = f"rule `{rule_name}`: hyper-parameter `{argument.name}` has no default; give it the paper's"
         raise FormulaError(message)
-    bounds = _ANY_NUMBER
+    bounds = ANY_NUMBER
     for part in get_args(hint) if get_origin(hint) in (types.UnionType, typing.Union) else (hint,):
         if part is bool:
             return Hyperparameter(argument.name, argument.default, choices=(False, True))
@@ -301,7 +245,3 @@ def _read_hyperparameter(rule_name: str, argument: inspect.Parameter, hint: Any)
 
 def _as_names(names: str | Iterable[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _as_typed(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)

@@ -90,22 +90,27 @@ class Range:
     high: float = math.inf
     low_included: bool = True
     high_included: bool = False
+    whole: bool = False
+    """Whether only whole numbers are among them."""
 
     def __contains__(self, value: float) -> bool:
         above = value >= self.low if self.low_included else value > self.low
         below = value <= self.high if self.high_included else value < self.high
-        return above and below
+        return above and below and (not self.whole or value % 1 == 0)
 
     def __str__(self) -> str:
         left = "[" if self.low_included else "("
         right = "]" if self.high_included else ")"
-        return f"{left}{self.low:g}, {'∞' if math.isinf(self.high) else f'{self.high:g}'}{right}"
+        low, high = (f"{end:g}".replace("inf", "∞") for end in (self.low, self.high))
+        return f"{left}{low}, {high}{right}{', and whole' if self.whole else ''}"
 
 
 Fraction: TypeAlias = Annotated[float, Range(0, 1)]
 """The weight of an old average: 0 forgets it at once, 1 would never learn."""
 NonNegative: TypeAlias = Annotated[float, Range(0)]
 Positive: TypeAlias = Annotated[float, Range(0, low_included=False)]
+Count: TypeAlias = Annotated[float, Range(1, whole=True)]
+"""How often something is to come: 1, 2, 3, …."""
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ The joined graph says, for one element of one parameter, the new value of the pa
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 from thalweg.errors import ChainError, FormulaError, HyperparameterError
+from thalweg.formula.calls import Waits
 from thalweg.formula.cut import Cut
 from thalweg.formula.naming import labels_of, states_of, unique_names, watch_names
 from thalweg.formula.reductions import reductions_named
@@ -80,7 +82,7 @@ def trace(
     ends = (moved, *((cut.given,) if cut else ()))
     kept = _used(ends, tracing.kept)
     inputs = {node.name for node in descend(*ends, *(k.after for k in kept)) if node.operation == "input"}
-    inputs |= set(cut.numbers.values()) if cut else set()
+    inputs |= tracing.outside | (set(cut.numbers.values()) if cut else set())
     starts_at = {k.start for k in kept}
     if has_step and "lr" not in inputs:
         message = f"step(): {last!r} gives a displacement of its own and takes no learning rate; leave `step` out"
@@ -94,6 +96,7 @@ def trace(
         moves=flow,
         evaluation=tracing.evaluation,
         cut=cut,
+        meanwhile=tracing.meanwhile,
     )
 
 
@@ -112,6 +115,8 @@ class _Tracing:
         self.drawn: list[tuple[str, Scalar]] = []
         self.evaluation: Scalar | None = None
         self.cut: Cut | None = None
+        self.meanwhile: tuple[Kept, ...] = ()
+        self.outside: set[str] = set()
         self._stages = stages
         self._labels = labels_of(stages)
         self._names = unique_names(stages, self._labels)
@@ -186,6 +191,12 @@ class _Tracing:
             self.evaluation = stage.rule.evaluate(
                 **{name: given[name] for name in inspect.signature(stage.rule.evaluate).parameters}
             )
+        self.outside |= {own[local] for local in stage.rule.outside if local in own}
+        if isinstance(stage.rule.calls, Waits):
+            asked = inspect.signature(stage.rule.calls.meanwhile).parameters
+            added = stage.rule.calls.meanwhile(**{name: arguments[name] for name in asked})
+            self.meanwhile = tuple(dataclasses.replace(k, after=new) for k, new in zip(states, added, strict=True))
+            self.gradient = cast("Scalar", result)  # what stages behind it see as the gradient
         self.kept += states
         self.hypers |= {own[local]: (place, local) for local in stage.numbers}
         return result
@@ -248,7 +259,7 @@ def _refuse_idle_settings(stage: Stage, own: dict[str, str], flow: Result, state
     used = {node.name for node in descend(value, *(k.after for k in states)) if node.operation == "input"}
     used |= {k.start for k in states if isinstance(k.start, str)}
     for local, _ in stage.typed:
-        if local in stage.numbers and own[local] not in used:
+        if local in stage.numbers and own[local] not in used and local not in stage.rule.outside:
             message = f"{where}: `{local}` has no effect in this form of the rule; leave it out"
             raise HyperparameterError(message)
 

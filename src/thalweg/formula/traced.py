@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from thalweg.formula.scalar import Level, symbol
+from thalweg.formula.scalar import Level, descend, symbol
 
 if TYPE_CHECKING:
     from thalweg.formula.cut import Cut
@@ -48,6 +48,8 @@ class Trace:
     """Where evaluation is to see the parameter, of its value and the states as they are; none if where it is."""
     cut: Cut | None = None
     """The stage that sees its tensor whole, if the chain has one for this parameter."""
+    meanwhile: tuple[Kept, ...] = ()
+    """What changes in a call that does not move the parameter, if the chain waits for several calls."""
 
     @property
     def parts(self) -> tuple[Trace, ...]:
@@ -64,8 +66,15 @@ class Trace:
         before, behind = (
             tuple(kept for kept in self.states if (kept.name in cut.before) is first) for first in (True, False)
         )
-        plain = dataclasses.replace(self, cut=None, evaluation=None)
-        return (
+        plain = dataclasses.replace(self, cut=None, evaluation=None, meanwhile=())
+        parts = (
             dataclasses.replace(plain, parameter=symbol("p", Level.ELEMENT), states=(*before, given)),
             dataclasses.replace(plain, states=(*behind, made)),
         )
+        return tuple(dataclasses.replace(part, steps_of_formula=part.steps_needed) for part in parts)
+
+    @property
+    def steps_needed(self) -> tuple[tuple[str, Scalar], ...]:
+        """Of the formula's named values, those that a result is computed from."""
+        needed = {id(node) for node in descend(self.parameter, *(kept.after for kept in self.states))}
+        return tuple(step for step in self.steps_of_formula if id(step[1]) in needed)

@@ -20,9 +20,10 @@ from thalweg.errors import FormulaError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from thalweg.formula.rule import Hyperparameter, Value
+    from thalweg.formula.hyperparameter import Hyperparameter, Value
 
-Library: TypeAlias = Literal["torch", "Keras", "paper"]
+Library: TypeAlias = Literal["torch", "Keras", "optax", "paper"]
+_PACKAGES: dict[str, Library] = {"torch": "torch", "keras": "Keras", "optax": "optax"}
 
 RATE, STEP = "lr", "t"
 """How a translation calls the learning rate and the step count, beside the hyper-parameters."""
@@ -55,9 +56,7 @@ class Translation:
     @property
     def library(self) -> Library:
         """Whose words these are."""
-        if self.name.startswith("torch."):
-            return "torch"
-        return "Keras" if self.name.startswith("keras.") else "paper"
+        return _PACKAGES.get(self.name.partition(".")[0], "paper")
 
     @property
     def needs_constant_rate(self) -> bool:
@@ -103,7 +102,7 @@ def read_translation(
     for setting, value in stated.items():
         hyperparameters[setting].check(value, where)
     fixed = {n: stated.get(n, hyper.default) for n, hyper in hyperparameters.items() if n not in spoken}
-    if not name.startswith(("torch.", "keras.")):
+    if name.partition(".")[0] not in _PACKAGES:
         words = name.split("_")
         if not all(word in source for word in words):
             raise FormulaError(f"{where}: {' '.join(words)} is not among the rule's sources; cite it in `source`")

@@ -1,5 +1,5 @@
 """The compilers: from a formula to something that runs, and to something that is read."""
 
-from thalweg.kernels.plan import CHECK, Moved, Plan, plan, plan_evaluation
+from thalweg.kernels.plan import CHECK, Moved, Plan, plan, plan_evaluation, plan_meanwhile, without_move
 
-__all__ = ["CHECK", "Moved", "Plan", "plan", "plan_evaluation"]
+__all__ = ["CHECK", "Moved", "Plan", "plan", "plan_evaluation", "plan_meanwhile", "without_move"]

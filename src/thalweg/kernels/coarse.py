@@ -1,6 +1,6 @@
 """Computes what a step needs between its passes: the values that a tensor, a row, the model has one of.
 
-There are few of them, so that torch's own operations in float64 do; they can be differentiated, too.
+There are few of them, so that torch's own operations in float64 do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 
 from thalweg.formula.scalar import REDUCTIONS, Level, descend
 from thalweg.kernels.operations import OPERATIONS
-from thalweg.kernels.plan import SIZES
+from thalweg.kernels.plan import MODEL_SIZE, SIZES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +42,7 @@ class Program:
             self.updates.append((c.name, c.value, self._order(c.value, known)))
         nodes = [n for c in (*plan.coarse, *plan.updates) for n in descend(c.value) if n.operation == "input"]
         self.constants = {n.name: int(n.name[1:]) for n in nodes if n.level is Level.STEP}
+        self.model_sizes = {n.name: n.name.removeprefix(MODEL_SIZE) for n in nodes if n.name.startswith(MODEL_SIZE)}
 
     def _order(self, root: Scalar, known: set[int]) -> list[Scalar]:
         """What is not known yet of what a value is computed from."""
@@ -57,14 +58,20 @@ class Between:
     """One step's coarse values, known as its passes run.
 
     `constants` are the plan's, a column for each and a row for each tensor, in float64; `states` the coarse states as
-    vectors of their level (see `Geometry`), `model_size` the number of elements of the whole model.
+    vectors of their level (see `Geometry`), `model_sizes` says from how many elements things are gathered over the
+    model, by their names among all chains.
     """
 
-    def __init__(self, program: Program, constants: Tensor, states: Mapping[str, Tensor], model_size: float) -> None:
+    def __init__(
+        self, program: Program, constants: Tensor, states: Mapping[str, Tensor], model_sizes: Mapping[str, float]
+    ) -> None:
         self._program = program
         self._known: dict[str, Tensor] = {**program.given, **states}
         self._known |= {name: constants[:, place] for name, place in program.constants.items()}
-        self._known["#model"] = torch.full((), model_size, dtype=torch.float64, device=program.geometry.device)
+        self._known |= {
+            own: torch.full((), model_sizes[name], dtype=torch.float64, device=program.geometry.device)
+            for own, name in program.model_sizes.items()
+        }
         self._values: dict[int, Tensor] = dict(program.numbers)
 
     def after(self, passes: int, gathered: Mapping[str, Tensor]) -> dict[str, Tensor]:

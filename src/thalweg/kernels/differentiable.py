@@ -97,7 +97,7 @@ class Evaluation:
 
     def __init__(self, places: Sequence[Place]) -> None:
         self._places = places
-        self._size = float(sum(place.arrays["p"].numel() for place in places))
+        self._sizes: dict[str, float] = {}
         self._of_model: dict[str, Tensor] = {}
 
     def value(self, node: Scalar, place: Place) -> Tensor:
@@ -138,7 +138,7 @@ class Evaluation:
         operation, (operand,) = node.operation, node.operands
         if operand.level is Level.STEP:
             value = self.value(operand, place)
-            return value * self._size if operation == "total" else value
+            return value * self._size_of(node.name) if operation == "total" else value
         if node.name not in self._of_model:
             found = [(other.graph.of_model.get(node.name), other) for other in self._places]
             own = "largest" if operation == "largest" else "total"
@@ -146,7 +146,14 @@ class Evaluation:
             together = torch.stack([part.to(place.device) for part in parts])
             self._of_model[node.name] = _gathered(own, together, Level.MODEL)
         value = self._of_model[node.name].to(place.device)
-        return value / self._size if operation == "mean" else value
+        return value / self._size_of(node.name) if operation == "mean" else value
+
+    def _size_of(self, name: str) -> float:
+        """How many elements the parameters have that something is gathered from over the model."""
+        if name not in self._sizes:
+            own = [place.shape.numel() for place in self._places if name in place.graph.of_model]
+            self._sizes[name] = float(sum(own))
+        return self._sizes[name]
 
     def _elements(self, reduction: Scalar, place: Place) -> Tensor:
         """What a reduction gathers: all of its values, in float64."""

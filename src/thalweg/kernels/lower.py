@@ -80,7 +80,8 @@ class Lowering:
     def _leaf_or_operation(self, node: Scalar, *operands: Scalar) -> Scalar:
         if node.operation in REDUCTIONS:
             new = Scalar(node.operation, operands, node.level, name=node.name)
-            return self._nodes.setdefault((node.operation, node.level, *map(id, operands)), new)
+            apart = node.name if node.level is Level.MODEL else ""  # two stages may be for other parameters each
+            return self._nodes.setdefault((node.operation, node.level, apart, *map(id, operands)), new)
         if operands:
             return self._make(node.operation, *operands)
         return self._nodes.setdefault((node.operation, node.name or node.value), node)

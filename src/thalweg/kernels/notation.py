@@ -29,6 +29,7 @@ _LETTERS = {
     "eta_plus": "eta^+",
     "eta_minus": "eta^-",
     "mean": "g_bar",
+    "direction": "D",
 }
 """How papers write what the code has to spell out."""
 _PLAIN: Mapping[Operation, Callable[..., Any]] = {

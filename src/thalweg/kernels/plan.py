@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from thalweg.formula import Kept, Trace
 
 SIZES = {f"#{level.value}": level for level in Level}
-"""Inputs of coarse values: how many elements the model, a tensor, a matrix, a row, a column has."""
+"""Inputs of coarse values: how many elements a tensor, a matrix, a row, a column has."""
+MODEL_SIZE = "#model "
+"""So, and then by the name of what is gathered, are called the elements of the parameters that it is gathered from."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class Plan:
     """What the passes ask for, in order, and may be computed after so many of them."""
     updates: tuple[Coarse, ...] = ()
     """The new values of coarse states, after the last pass."""
+    beside_rows: bool = False
+    """Whether it shares its arrays with a plan that goes by rows."""
 
     @cached_property
     def compute_constants(self) -> Callable[..., tuple[float, ...]]:
@@ -123,9 +127,16 @@ class Plan:
         return frozenset({*reductions, *nodes, *(kept.level for kept in self.coarse_states)} - {Level.STEP})
 
     @cached_property
+    def of_model(self) -> frozenset[str]:
+        """What it gathers over the model, or counts the elements of, by the names among all chains."""
+        gathered = {r.shared for one in self.passes for r in one.reductions if r.level is Level.MODEL}
+        inputs = (n.name for c in (*self.coarse, *self.updates) for n in descend(c.value) if n.operation == "input")
+        return frozenset(gathered | {n.removeprefix(MODEL_SIZE) for n in inputs if n.startswith(MODEL_SIZE)})
+
+    @cached_property
     def is_by_row(self) -> bool:
         """Whether matrices, rows or columns have values of their own."""
-        return not self.levels.isdisjoint({Level.MATRIX, Level.ROW, Level.COLUMN})
+        return self.beside_rows or not self.levels.isdisjoint({Level.MATRIX, Level.ROW, Level.COLUMN})
 
     @property
     def sums_columns(self) -> bool:
@@ -179,6 +190,25 @@ def plan_evaluation(traced: Trace) -> Plan | None:
     if traced.evaluation is None:
         return None
     return plan(dataclasses.replace(traced, parameter=traced.evaluation, states=_untouched(traced)))
+
+
+def plan_meanwhile(traced: Trace, *, beside: Plan) -> Plan | None:
+    """The plan of a call that does not move the parameter, in a chain that waits for several; None for any other.
+
+    `beside` is the plan that shares its states.
+    """
+    if not traced.meanwhile:
+        return None
+    parameter = symbol("p", Level.ELEMENT)
+    still = plan(dataclasses.replace(traced, parameter=parameter, states=traced.meanwhile))
+    return dataclasses.replace(without_move(still), beside_rows=beside.is_by_row)
+
+
+def without_move(planned: Plan) -> Plan:
+    """A plan that does not write the parameter."""
+    *early, last = planned.passes
+    kept = dataclasses.replace(last, stores=tuple((slot, value) for slot, value in last.stores if slot != "p"))
+    return dataclasses.replace(planned, passes=(*early, kept))
 
 
 def _untouched(traced: Trace) -> tuple[Kept, ...]:
@@ -252,12 +282,13 @@ class _Planner:
     def _reduction(self, node: Scalar) -> Scalar | None:
         """The name of what is gathered from elements; None for a reduction of values that are coarse themselves."""
         (operand,) = node.operands
-        size = symbol(f"#{node.level.value}", node.level)
+        of_model = node.level is Level.MODEL
+        size = symbol(f"{MODEL_SIZE}{node.name}" if of_model else f"#{node.level.value}", node.level)
         if operand.level is Level.STEP:
             value = self.between(operand)
             return apply("multiply", value, size) if node.operation == "total" else value
         if operand.level is not Level.ELEMENT:
-            if node.level is Level.MODEL:
+            if of_model:
                 message = f"{node!r}: a value for each {operand.level.value} cannot be gathered for the model yet"
                 raise FormulaError(message)
             return None

@@ -33,14 +33,14 @@ def compute(
     plan: Plan,
     one: Pass,
     arrays: Mapping[str, Tensor],
-    constants: Sequence[float | Tensor],
+    constants: Sequence[float],
     coarse: Mapping[str, Tensor] | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """One pass over one parameter: the new value of every array that it writes, and what it gathers.
 
     `arrays` are the slots' tensors, all of one shape; half-precision ones are computed in float32. `coarse`
     are the coarse values that the pass uses, of shapes that broadcast to the parameter's. What is gathered comes as a
-    vector of its level, in float64. Differentiable, and nothing is changed in place.
+    vector of its level, in float64. Nothing is changed in place.
     """
     coarse = coarse or {}
     precision = torch.promote_types(arrays["p"].dtype, torch.float32)
@@ -56,7 +56,7 @@ def compute(
         elif node.level is Level.STEP:
             place = int(node.name[1:])
             dtype = torch.bool if plan.constants[place].is_condition else precision
-            values[id(node)] = torch.as_tensor(constants[place], dtype=dtype, device=device)
+            values[id(node)] = torch.tensor(constants[place], dtype=dtype, device=device)
         else:
             value = arrays[node.name] if node.level is Level.ELEMENT else coarse[node.name]
             values[id(node)] = value if value.dtype == torch.bool else value.to(precision)

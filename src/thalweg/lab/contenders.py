@@ -11,14 +11,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from thalweg import rules
-from thalweg.chain import chain, step
+from thalweg.chain import chain, matrix_methods, step
 from thalweg.errors import UnknownNameError, did_you_mean
+from thalweg.formula import Rule
 from thalweg.lab.grid import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from thalweg.chain import Chain
+    from thalweg.chain import Chain, MatrixMethod, Route
 
 Tuned: TypeAlias = Literal["lr", "delta0"]
 
@@ -56,7 +57,7 @@ class Contender:
 
     name: str
     title: str
-    build: Callable[[float], Chain]
+    build: Callable[[float], Chain | Route]
     tuned: Tuned | None = "lr"
     default: float
 
@@ -83,15 +84,16 @@ def get(text: str) -> Contender:
         from thalweg.lab.typed_chain import read_chain  # noqa: PLC0415 (most races need none)
 
         return read_chain(text)
-    catalogue = rules.catalogue()
+    catalogue: dict[str, Rule | MatrixMethod] = {**rules.catalogue(), **matrix_methods()}
     if text not in catalogue:
         raise UnknownNameError(f"there is no optimizer `{text}` to race; {did_you_mean(text, catalogue)}")
-    rule = catalogue[text]
+    found = catalogue[text]
+    rule = found if isinstance(found, Rule) else found.rule
     rate = rule.learning_rate
     return Contender(
         name=text,
         title=rule.title,
-        build=partial(_build, text),
+        build=partial(_build, found),
         tuned="delta0" if rate is None else "lr",
         default=cast("float", rule.hyperparameters["delta0"].default) if rate is None else rate,
     )
@@ -102,6 +104,7 @@ def contained_in(name: str) -> tuple[str, ...]:
     return _CONTAINS.get(name, ())
 
 
-def _build(name: str, rate: float) -> Chain:
-    rule = rules.get(name)
-    return chain(rule(delta0=rate)) if rule.learning_rate is None else chain(rule(), step(rate))
+def _build(rule: Rule | MatrixMethod, rate: float) -> Chain:
+    if isinstance(rule, Rule) and rule.learning_rate is None:
+        return chain(rule(delta0=rate))
+    return chain(rule(), step(rate))

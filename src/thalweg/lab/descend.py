@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -92,7 +92,7 @@ def descend(
     begin = starts.to(torch.float64).expand(len(rates), *starts.shape).contiguous()
     place = begin.clone()
     slope = torch.zeros_like(place)
-    chains = [contender.build(rate) for rate in rates]
+    chains = [cast("Chain", contender.build(rate)) for rate in rates]  # a race refuses routes on surfaces
     optimizers = _optimizers(chains, place, slope)
     moves_to_evaluate = any(traced.evaluation is not None for traced in chains[0].traces())
     log = _Log(surface, tuple(place.shape[:2]), steps, keep)
@@ -117,13 +117,19 @@ def descend(
 
 def _optimizers(chains: Sequence[Chain], place: Tensor, slope: Tensor) -> list[Optimizer]:
     """What steps all runs, by trial and seed, with gradients from `slope`."""
-    if any(chain.depends_on_shape or any(plan(traced).levels for traced in chain.traces()) for chain in chains):
+    if any(_sees_more_than_elements(chain) for chain in chains):
         runs = np.ndindex(*place.shape[:2])
         return [
             Optimizer([_with_gradient(place[run], slope[run])], chains[run[0]], nonfinite="propagate") for run in runs
         ]
     groups = [{"params": [_with_gradient(place[at], slope[at])], "chain": chain} for at, chain in enumerate(chains)]
     return [Optimizer(groups, chains[0], nonfinite="propagate")]
+
+
+def _sees_more_than_elements(chain: Chain) -> bool:
+    """Whether what becomes of an element depends on the others of its tensor."""
+    reduces = any(plan(traced).levels for traced in chain.traces())
+    return reduces or chain.depends_on_shape or bool(chain.wholes)
 
 
 def _with_gradient(rows: Tensor, gradient: Tensor) -> Tensor:

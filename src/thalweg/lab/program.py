@@ -12,6 +12,7 @@ from thalweg.lab import contenders
 from thalweg.lab.contest import Contest
 from thalweg.lab.descend import BOUND
 from thalweg.lab.entries import SurfaceReference, TrainingReference, problem_of, resolve, surface_of
+from thalweg.lab.fit import check_fit
 from thalweg.lab.records import ProblemRecord
 from thalweg.lab.rows import plain
 from thalweg.lab.scoring import CRITERIA
@@ -69,8 +70,9 @@ def compile_race(race: Race) -> Program:
     _check(race)
     references = resolve(race.problems, start=race.start)
     entrants = [contenders.get(text) for text in race.optimizers]
-    for entrant in entrants:  # a chain that does not fit says so now, not in each run
-        _ = entrant.build(entrant.default).trace()
+    for reference in references:
+        for entrant in entrants:
+            check_fit(entrant, reference)
     contests = tuple(_contest(race, reference, entrant) for reference in references for entrant in entrants)
     problems = tuple(_describe(reference, _protocol(race, reference)) for reference in references)
     files = dict.fromkeys(r.file for r in references if isinstance(r, TrainingReference) and r.file)

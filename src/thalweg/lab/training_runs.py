@@ -23,6 +23,7 @@ from thalweg.lab import contenders
 from thalweg.lab.clock import now
 from thalweg.lab.entries import TrainingReference, problem_of
 from thalweg.lab.evaluation import evaluate, measure
+from thalweg.lab.fit import evaluates_apart
 from thalweg.lab.minibatches import batches, take
 from thalweg.lab.problem_check import tell
 from thalweg.lab.records import RunRecord
@@ -108,7 +109,7 @@ class _Training:
         _warm_up(self._contender.name, problem.name, model)
         chain = self._contender.build(self._rate)
         optimizer = Optimizer(model, chain)
-        self._evaluates_apart = any(traced.evaluation is not None for traced in chain.traces())
+        self._evaluates_apart = evaluates_apart(optimizer)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             first_batch = take(problem.training_set, next(batches(problem, seed)))

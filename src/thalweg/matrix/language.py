@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args, 
 
 from thalweg.errors import FormulaError, did_you_mean
 from thalweg.formula import Hyperparameter, Range
+from thalweg.formula.translation import read_translation
 from thalweg.matrix.rule import MatrixRule, Role
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ Count: TypeAlias = Annotated[int, Range(1)]
 """A whole number from 1."""
 
 
-def matrix_rule(
+def matrix_rule(  # noqa: PLR0913  # as many things are to be said of a method
     *,
     title: str,
     source: str,
@@ -37,12 +38,14 @@ def matrix_rule(
     roles: Iterable[Role] = ("matrix",),
     limit: str = "",
     needs: Mapping[str, tuple[str, tuple[Value, ...]]] | None = None,
+    translations: Iterable[str] = (),
     **notes: str,
 ) -> Callable[[Callable[..., Tensor]], MatrixRule]:
     """Make a `MatrixRule` of a function `(gradients, states, steps, *, hyper-parameters)` → directions.
 
     `algorithm` has one line a statement; `notes` say where each default comes from (by its name), which `dialect` the
-    method speaks and `when` to use it. Raises `FormulaError` for a note on what the method does not have.
+    method speaks and `when` to use it; `translations` how it is typed elsewhere: see `thalweg.formula.translation`.
+    Raises `FormulaError` for a note on what the method does not have.
     """
 
     def read(formula: Callable[..., Tensor]) -> MatrixRule:
@@ -70,6 +73,10 @@ def matrix_rule(
             limit=limit,
             needs=needs or {},
             notes=notes,
+            translations=tuple(
+                read_translation(text, rule=formula.__name__, source=source, hyperparameters=hypers)
+                for text in translations
+            ),
         )
 
     return read

@@ -28,6 +28,13 @@ def _begin(blank: Tensor, **_: Any) -> States:  # the settings change nothing he
     """,
     begin=_begin,
     learning_rate=0.02,
+    translations=(
+        (
+            "torch.optim.Muon(lr=lr, weight_decay=0.0, momentum=momentum, nesterov=nesterov, "
+            "ns_coefficients=(a, b, c), eps=eps, ns_steps=steps, adjust_lr_fn=adjust); "
+            "default lr=0.001, adjust_lr_fn=None"
+        ),
+    ),
     needs=dict.fromkeys(("a", "b", "c", "steps", "eps"), _ITERATED),
     momentum="0.95, torch.optim.Muon and Jordan's code",
     nesterov="torch.optim.Muon and Jordan's code",

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import torch
 
-from thalweg.errors import HyperparameterError, ParameterError, did_you_mean
+from thalweg.errors import HyperparameterError, ParameterError
+from thalweg.formula.settings import read_settings, unknown_setting
 from thalweg.matrix.stack import States, as_steps, chosen, working_dtype
 from thalweg.matrix.stage import MatrixStage
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.formula import Hyperparameter, Schedule, Value
+    from thalweg.formula.translation import Translation
 
 Role: TypeAlias = Literal["matrix", "embedding", "head", "norm", "bias"]
 """What a parameter is in its module; `matrix` is a hidden weight."""
@@ -59,6 +61,8 @@ class MatrixRule:
     """A hyper-parameter that has an effect only while another has one of these values; none named: while it is set."""
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
     """`dialect`, `when`, and where each default comes from, by its name."""
+    translations: tuple[Translation, ...] = ()
+    """What it and its settings are called in torch."""
 
     @property
     def doc(self) -> str:
@@ -70,14 +74,7 @@ class MatrixRule:
 
         Raises `HyperparameterError` for an unknown name, a value out of range, or one that has no effect.
         """
-        names = list(self.hyperparameters)
-        if len(first) > 1:
-            message = f"{self.name}() takes 1 positional argument, and got {len(first)}; name the others"
-            raise HyperparameterError(message)
-        if first and names[0] in typed:
-            message = f"{self.name}() got `{names[0]}` twice, by position and by name"
-            raise HyperparameterError(message)
-        given = dict(zip(names, first, strict=False)) | typed
+        given = read_settings(self, first, typed)
         stage = MatrixStage(self, tuple(self.check(given).items()), by_position=len(first))
         self._refuse_idle(stage)
         return stage
@@ -87,8 +84,7 @@ class MatrixRule:
         checked: dict[str, Value] = {}
         for name, value in values.items():
             if name not in self.hyperparameters:
-                nearest = did_you_mean(name, self.hyperparameters)
-                raise HyperparameterError(f"{self.name}() has no hyper-parameter `{name}`; {nearest}")
+                raise unknown_setting(self, name)
             checked[name] = self.hyperparameters[name].check(value, self.name)
             if name in self.whole and isinstance(value, float) and not value.is_integer():
                 raise HyperparameterError(f"{self.name}: `{name}` is {value!r}; it must be a whole number")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, cast
+
+from thalweg.formula import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from thalweg.formula import Schedule, Value
+    from thalweg.formula import Value
     from thalweg.matrix.rule import MatrixRule, Role
 
 _NAMED = {
@@ -21,37 +23,15 @@ _NAMED = {
 }
 
 
-@dataclass(frozen=True)
-class MatrixStage:
+@dataclass(frozen=True, repr=False)
+class MatrixStage(Settings):
     """A matrix method with its settings; the same face as `thalweg.formula.Stage`."""
 
     rule: MatrixRule
-    typed: tuple[tuple[str, Value], ...] = ()
-    by_position: int = field(default=0, compare=False)
-
-    @property
-    def values(self) -> dict[str, Value]:
-        """Every hyper-parameter's value, typed or default."""
-        defaults = {name: hyper.default for name, hyper in self.rule.hyperparameters.items()}
-        return defaults | dict(self.typed)
-
-    @property
-    def options(self) -> dict[str, Value]:
-        """The settings that change the method itself, and which states it has."""
-        hypers = self.rule.hyperparameters
-        return {name: value for name, value in self.values.items() if hypers[name].is_option or value is None}
-
-    @property
-    def numbers(self) -> dict[str, float | Schedule]:
-        """The settings that are numbers or schedules."""
-        options = self.options
-        return {name: cast("float", value) for name, value in self.values.items() if name not in options}
 
     def replace(self, numbers: Mapping[str, Value]) -> MatrixStage:
         """The same stage with other values. Raises `HyperparameterError`."""
-        checked = self.rule.check(numbers)
-        changed = {name: value for name, value in checked.items() if value != self.values[name]}
-        return MatrixStage(self.rule, tuple((dict(self.typed) | changed).items()), self.by_position)
+        return MatrixStage(self.rule, self.typed_with(self.rule.check(numbers)), self.by_position)
 
     def takes(self, shape: tuple[int, ...], role: Role | None = None) -> bool:
         """Whether this stage steps a parameter of that shape and role; without a role, by its shape alone."""
@@ -71,14 +51,3 @@ class MatrixStage:
         if len(shape) < 2:
             return f"{rule.name} takes tensors of two dimensions or more, and the parameter has shape {tuple(shape)}"
         return ""
-
-    def __repr__(self) -> str:
-        values = [_as_typed(value) for _, value in self.typed]
-        names = [name for name, _ in self.typed]
-        parts = values[: self.by_position]
-        parts += [f"{name}={value}" for name, value in list(zip(names, values, strict=True))[self.by_position :]]
-        return f"{self.rule.name}({', '.join(parts)})"
-
-
-def _as_typed(value: Value) -> str:
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)

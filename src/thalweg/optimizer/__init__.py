@@ -16,6 +16,7 @@ from thalweg.optimizer.dropin import (
     RAdam,
     RMSprop,
     Rprop,
+    SparseAdam,
 )
 from thalweg.optimizer.foreign import load_torch_state, torch_state
 from thalweg.optimizer.functional import FunctionalOptimizer, FunctionalState, functional
@@ -44,6 +45,7 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SparseAdam",
     "functional",
     "load",
     "load_named_state",

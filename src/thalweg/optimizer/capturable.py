@@ -17,7 +17,7 @@ from thalweg.optimizer.launch import Binding, Launch, Member
 from thalweg.optimizer.selection import kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -63,7 +63,7 @@ class CapturableLaunch(Launch):
         """For the next step, what `torch.amp.GradScaler` hands to an optimizer that counts on the device."""
         self.binding.scale(grad_scale)
 
-    def begin(self, model_size: float) -> None:
+    def begin(self, model_sizes: Mapping[str, float]) -> None:
         """Compute the coarse values that need no pass, on the device and without waiting for it."""
         if self._program is None:
             shapes = [member.parameter.shape for member in self.members]
@@ -71,7 +71,7 @@ class CapturableLaunch(Launch):
         self.counts.keep_for_graph(self)
         constants = self.binding.exact_constants()
         states = self.coarse_states.read(self.members, self.plan.coarse_states, stay=True)
-        self._between = Between(self._program, constants, states, model_size)
+        self._between = Between(self._program, constants, states, model_sizes)
         self.settle(0, {})
 
     def keep(self, gathered: Mapping[str, Tensor]) -> None:
@@ -159,14 +159,22 @@ class DeviceCounts:
         """A member has no step behind it any more."""
         self._counts[member.parameter.device][member.place] = 0
 
-    def read(self, done: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The counts, waiting for the devices; those that no device keeps are as in `done`."""
-        counts = done.copy()
+    def tell(self, done: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> None:
+        """Put the counts into `done` and `expected`, where these are alike, and into the groups. Waits for devices."""
         kept = {device: on_device.tolist() for device, on_device in self._counts.items()}
+        more: dict[int, list[int]] = {}
         for member in self._members:
-            if member.parameter.numel() and member.parameter.device in kept:  # those without elements are in no launch
-                counts[member.place] = kept[member.parameter.device][member.place]
-        return counts
+            at, device = member.place, member.parameter.device
+            if done[at] == expected[at] and member.parameter.numel() and device in kept:
+                difference = int(kept[device][at] - done[at])
+                done[at] = expected[at] = kept[device][at]
+                more.setdefault(id(member.reading), []).append(difference)
+        for reading in readings_of(self._members):
+            reading.recount(max(more.get(id(reading), ()), key=abs, default=0))
+
+    def leave_out(self, found_inf: Tensor | None, readings: Sequence[Reading]) -> bool:
+        """Whether `torch.amp.GradScaler` leaves a step out, where the host must know: where it calls schedules."""
+        return found_inf is not None and any(reading.schedules for reading in readings) and bool(found_inf)
 
     def refuse_to_capture(self, readings: Sequence[Reading], *, looks_first: bool, is_prepared: bool) -> None:
         """Raises `BackendError` where a CUDA graph is being captured that could not be replayed as it should."""
@@ -187,17 +195,28 @@ class DeviceCounts:
         return any(map(is_capturing, self._counts))
 
 
-def check_capturable(group: Mapping[str, Any], chain: Chain, backend: Backend) -> None:
-    """Refuse a group whose steps no device can count. Raises `BackendError`, naming the stage if it is one."""
-    for entry in group["params"]:
+def why_not_capturable(entries: Iterable[Any], backend: Backend) -> str | None:
+    """Why no device can count the steps of parameters, given as torch takes them; None if one can."""
+    for entry in entries:
+        if isinstance(entry, dict):
+            why = why_not_capturable(entry["params"], backend)
+            if why is not None:
+                return why
+            continue
         parameter = entry[1] if isinstance(entry, tuple) else entry
         on_gpu = isinstance(parameter, torch.Tensor) and parameter.device.type == "cuda"
         if backend not in ("auto", "triton") or not (on_gpu or backend == "triton"):
-            message = "`capturable` is for parameters on a GPU, and one is not on any; leave it out"
-            raise BackendError(message)
+            return "`capturable` is for parameters on a GPU, and one is not on any; leave it out"
         if importlib.util.find_spec("triton") is None:
-            message = '`capturable` needs Triton: `pip install "thalweg[gpu]"`; or leave it out'
-            raise BackendError(message)
+            return '`capturable` needs Triton: `pip install "thalweg[gpu]"`; or leave it out'
+    return None
+
+
+def check_capturable(group: Mapping[str, Any], chain: Chain, backend: Backend) -> None:
+    """Refuse a group whose steps no device can count. Raises `BackendError`, naming the stage if it is one."""
+    why = why_not_capturable(group["params"], backend)
+    if why is not None:
+        raise BackendError(why)
     for kind in dict.fromkeys(kinds(group, chain)):
         for place in kind.active:
             stage = chain.rules[place]

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from thalweg.errors import CheckpointError
 from thalweg.optimizer.dialect import PLUMBING
-from thalweg.optimizer.reading import Reading
+from thalweg.optimizer.expected import Expected
+from thalweg.optimizer.positions import CONTROLLERS, misfit, positions_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from thalweg.chain import Chain
     from thalweg.optimizer.dialect import Dialect
 
 
 def as_plain(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """A state dict of plain dictionaries, whose groups name their chain by its form: it can be read without us."""
+    """A state dict of plain dictionaries: it can be read without us.
+
+    Its groups name their chain by its form, and say where the controllers in it stand.
+    """
     state_dict["state"] = {
         key: dict(state) if isinstance(state, dict) else state for key, state in state_dict["state"].items()
     }
     for group in state_dict["param_groups"]:
         if "chain" in group:
+            positions = positions_of(group["chain"])
+            if positions:
+                group[CONTROLLERS] = positions
             group["chain"] = group["chain"].form
     return state_dict
 
 
 def check_fits(state_dict: Mapping[str, Any], groups: Sequence[dict[str, Any]], dialect: Dialect) -> dict[str, Any]:
     """The state dict, its tensors copied, if it fits the groups. Raises `CheckpointError` if not."""
-    saved_groups = _saved_groups(state_dict)
+    saved_groups = saved_groups_of(state_dict)
     if [len(group["params"]) for group in saved_groups] != [len(group["params"]) for group in groups]:
         message = (
-            f"the state is of {_count(saved_groups)}, and this optimizer has {_count(groups)}; "
+            f"the state is of {count_of(saved_groups)} parameters, and this optimizer has {count_of(groups)}; "
             "make it with the same groups before loading"
         )
         raise CheckpointError(message)
     copied: dict[Any, dict[str, Any]] = {}
+    standing: dict[int, Mapping[str, Any]] = {}
     for saved, group in zip(saved_groups, groups, strict=True):
         chain = group.get("chain")
         if chain is not None and saved.get("chain") != chain.form:
@@ -45,22 +54,29 @@ def check_fits(state_dict: Mapping[str, Any], groups: Sequence[dict[str, Any]], 
             )
             raise CheckpointError(message)
         _check_settings(saved, group)
-        settings = {**group, **{name: value for name, value in saved.items() if name not in ("params", "chain")}}
-        reading = Reading(settings, dialect)
+        if chain is not None:
+            _check_positions(saved.get(CONTROLLERS, {}), chain, standing)
+        settings = {name: value for name, value in saved.items() if name not in ("params", "chain", CONTROLLERS)}
+        expected = Expected({**group, **settings}, dialect)
         for key, parameter in zip(saved["params"], group["params"], strict=True):
             if key in state_dict["state"]:
-                shapes = expected_shapes(reading, parameter, dialect)
-                copied[key] = _check_state(state_dict["state"][key], shapes, dialect, key)
+                copied[key] = _copied(state_dict["state"][key], parameter, expected, f"parameter {key}")
     return {**state_dict, "state": copied}
 
 
-def _saved_groups(state_dict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def saved_groups_of(state_dict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The groups of a state dict, of torch's too. Raises `CheckpointError` if it is none."""
     if isinstance(state_dict, dict) and isinstance(state_dict.get("state"), dict):  # pyright: ignore[reportUnnecessaryIsInstance]
         groups = state_dict.get("param_groups")
         if isinstance(groups, list) and all(isinstance(group, dict) and "params" in group for group in groups):
             return groups
     message = "this is no optimizer's state dict: that is a dictionary with `state` and a list of `param_groups`"
     raise CheckpointError(message)
+
+
+def count_of(groups: Sequence[Mapping[str, Any]]) -> str:
+    """How many parameters each of the groups has, for an error."""
+    return " + ".join(str(len(group["params"])) for group in groups)
 
 
 def _check_settings(saved: Mapping[str, Any], group: Mapping[str, Any]) -> None:
@@ -72,46 +88,24 @@ def _check_settings(saved: Mapping[str, Any], group: Mapping[str, Any]) -> None:
         raise CheckpointError(message)
 
 
-def expected_shapes(reading: Reading, parameter: torch.Tensor, dialect: Dialect) -> dict[str, tuple[int, ...]]:
-    """What a parameter's state holds by a group's settings, the step count aside: names in `state_dict`, and shapes."""
-    states = reading.states_of(parameter)
-    return {dialect.state_names.get(name, name): tuple(like.shape) for name, like in states.items()}
+def _check_positions(positions: Any, chain: Chain, standing: dict[int, Mapping[str, Any]]) -> None:  # noqa: ANN401  # a file may hold anything
+    """Refuse positions that the controllers of a chain cannot take."""
+    if not isinstance(positions, dict):
+        raise CheckpointError(f"the state's `{CONTROLLERS}` is {positions!r}, and no dictionary")
+    schedules = chain.schedules
+    for name, states in cast("dict[str, Any]", positions).items():
+        if name in schedules:
+            why = misfit(schedules[name], states, standing)
+            if why is not None:
+                raise CheckpointError(f"`{name}`: {why}")
 
 
-def _check_state(
-    state: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], dialect: Dialect, key: object
-) -> dict[str, Any]:
-    """A copy of a parameter's state; what some settings of the same optimizer keep may be there or not."""
-    optional = dialect.optional_states
-    expected = {*shapes, "step"} if dialect.keeps_step else set(shapes)
+def _copied(state: Mapping[str, Any], parameter: torch.Tensor, expected: Expected, label: str) -> dict[str, Any]:
+    """A copy of a parameter's state, without the entries that stand for nothing."""
     if not isinstance(state, dict):
-        message = f"the state of parameter {key} is {state!r}, and no dictionary"
-        raise CheckpointError(message)
+        raise CheckpointError(f"{label}: its state is {state!r}, and no dictionary")
     filled = {name: value for name, value in state.items() if value is not None}
-    if filled and not (expected - optional <= set(filled) <= expected | optional):
-        message = (
-            f"the state of parameter {key} holds {', '.join(sorted(filled))}, and this optimizer keeps "
-            f"{', '.join(sorted(expected)) or 'none'}: it is another rule's"
-        )
-        raise CheckpointError(message)
-    for name, value in filled.items():
-        if name == "step":
-            if not isinstance(value, int | float) and (not isinstance(value, torch.Tensor) or value.numel() != 1):
-                message = f"the step count of parameter {key} is {value!r}, and no number"
-                raise CheckpointError(message)
-            continue
-        if not isinstance(value, torch.Tensor) or value.layout != torch.strided or not value.is_floating_point():
-            kind = f"a {value.layout} tensor of {value.dtype}" if isinstance(value, torch.Tensor) else repr(value)
-            message = f"the state `{name}` of parameter {key} is {kind}, and no dense tensor of real numbers"
-            raise CheckpointError(message)
-        if name in shapes and value.shape != shapes[name]:
-            message = (
-                f"the state `{name}` of parameter {key} has shape {tuple(value.shape)}, and it must have "
-                f"{shapes[name]}: it is another model's"
-            )
-            raise CheckpointError(message)
+    why = expected.misfit(filled, parameter)
+    if why is not None:
+        raise CheckpointError(f"{label}: {why}")
     return {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in filled.items()}
-
-
-def _count(groups: Sequence[Mapping[str, Any]]) -> str:
-    return " + ".join(str(len(group["params"])) for group in groups) + " parameters"

@@ -118,4 +118,4 @@ class CoarseStates:
 
 def _key(member: Member, kept: Kept) -> tuple[str, torch.dtype, torch.device]:
     parameter = member.parameter
-    return kept.name, torch.promote_types(parameter.dtype, torch.float32), parameter.device
+    return kept.name, torch.promote_types(parameter.dtype.to_real(), torch.float32), parameter.device

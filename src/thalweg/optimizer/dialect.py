@@ -9,15 +9,18 @@ import torch
 from thalweg.chain import Chain
 from thalweg.errors import ChainError, HyperparameterError, did_you_mean
 from thalweg.formula import Level
+from thalweg.optimizer.calls import CALLS, SKIPS
+from thalweg.optimizer.positions import CONTROLLERS, take_positions
 from thalweg.optimizer.selection import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from thalweg.formula import Schedule, Value
+    from thalweg.formula import Value
 
 _SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr")
-PLUMBING = frozenset(("params", "param_names", "roles", "name", "chain", "maximize", "steps", *_SCHEDULERS))
+_COUNTS = ("steps", CALLS, SKIPS, CONTROLLERS)
+PLUMBING = frozenset(("params", "param_names", "roles", "name", "chain", "maximize", *_COUNTS, *_SCHEDULERS))
 """Entries of a group that are no number of its chain: torch's, those that its schedulers leave there, and ours."""
 
 
@@ -37,6 +40,11 @@ class Dialect(Protocol):
     @property
     def optional_states(self) -> frozenset[str]:
         """Names in `state_dict` of states that only some settings keep."""
+        ...
+
+    @property
+    def rows_only(self) -> bool:
+        """Whether gradients must be sparse, and rows without one stay whatever the formula does."""
         ...
 
     def complete(self, group: dict[str, Any]) -> None:
@@ -60,6 +68,7 @@ class ChainDialect:
         self.state_names: Mapping[str, str] = {}
         self.keeps_step = True
         self.optional_states: frozenset[str] = frozenset()
+        self.rows_only = False
 
     def complete(self, group: dict[str, Any]) -> None:
         """Give the group its chain, and that chain's numbers where the group has none of its own."""
@@ -84,7 +93,8 @@ class ChainDialect:
                 group[name] = value(0) if callable(value) else value
 
     def mend(self, group: dict[str, Any]) -> None:
-        """Nothing: a group that has been loaded has all that it needs."""
+        """Have the schedules go on where those of a loaded group stood."""
+        take_positions(group)
 
     def read(self, group: Mapping[str, Any]) -> Chain:
         """The group's chain with the group's numbers; what a schedule drives stays a schedule's."""
@@ -97,8 +107,3 @@ class ChainDialect:
                 raise ChainError(message)
         given: dict[str, Value] = {name: group[name] for name in numbers}
         return chain.replace({n: v for n, v in given.items() if not callable(numbers[n]) or callable(v)}, *traces)
-
-
-def schedules(chain: Chain) -> dict[str, Schedule]:
-    """The numbers of a chain that change over time, by name."""
-    return {name: value for name, value in chain.numbers(*chain.traces()).items() if callable(value)}

@@ -10,6 +10,7 @@ import torch
 from thalweg.errors import ChainError
 from thalweg.formula import Level
 from thalweg.kernels import plan_evaluation
+from thalweg.kernels.parts import as_parts
 from thalweg.kernels.reference import compute
 
 if TYPE_CHECKING:
@@ -63,14 +64,14 @@ def _point(parameter: Tensor, reading: Reading, state: WatchedState, dialect: Di
     if formula.structure not in _plans:
         _plans[formula.structure] = plan_evaluation(formula.trace)
     planned = _plans[formula.structure]
-    if planned is None or not state.get(parameter):
+    entries = state.get(parameter)
+    if planned is None or not entries or entries.get("step") == 0:
         return None
-    entries = state[parameter]
-    arrays = {"p": parameter, "g": parameter}
+    arrays = {"p": as_parts(parameter), "g": as_parts(parameter)}
     for kept in planned.states:
         if kept.level is Level.ELEMENT:
-            arrays[kept.name] = entries[dialect.state_names.get(kept.name, kept.name)]
+            arrays[kept.name] = as_parts(entries[dialect.state_names.get(kept.name, kept.name)])
     numbers = {**reading.numbers, "t": float(entries.get("step", 1))}
     constants = planned.compute_constants(*(numbers[name] for name in planned.inputs))
     stored, _ = compute(planned, planned.passes[-1], arrays, constants)
-    return stored["p"]
+    return torch.view_as_complex(stored["p"].contiguous()) if parameter.is_complex() else stored["p"]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from thalweg.optimizer.checkpoint import expected_shapes
 from thalweg.optimizer.reading import Reading
 
 if TYPE_CHECKING:
@@ -29,14 +28,16 @@ class Expected:
         """Why this cannot be the parameter's state; None if it can. A parameter never stepped has none."""
         if not state:
             return None
-        shapes = expected_shapes(self._reading, parameter, self._dialect)
-        expected = {*shapes, "step"} if self._dialect.keeps_step else set(shapes)
+        names = self._dialect.state_names
+        states = {names.get(n, n): like for n, like in self._reading.states_of(parameter).items()}
+        expected = {*states, "step"} if self._dialect.keeps_step else set(states)
         optional = self._dialect.optional_states
         if not expected - optional <= set(state) <= expected | optional:
             own = ", ".join(sorted(expected)) or "none"
             return f"its state holds {', '.join(sorted(state))}, and this optimizer keeps {own}: it is another rule's"
+        other = next(iter(states.values()), None)
         for name, value in state.items():
-            why = _wrong_count(value) if name == "step" else _wrong_state(value, shapes.get(name))
+            why = _wrong_count(value) if name == "step" else _wrong_state(value, states.get(name, other))
             if why is not None:
                 return f"its state `{name}` {why}"
         return None
@@ -48,11 +49,13 @@ def _wrong_count(value: object) -> str | None:
     return f"is {value!r}, and no number"
 
 
-def _wrong_state(value: object, shape: tuple[int, ...] | None) -> str | None:
+def _wrong_state(value: object, like: torch.Tensor | None) -> str | None:
     if not isinstance(value, torch.Tensor):
         return f"is {value!r}, and no tensor"
-    if value.layout != torch.strided or not value.is_floating_point():
-        return f"is a {value.layout} tensor of {value.dtype}, and no dense tensor of real numbers"
-    if shape is not None and tuple(value.shape) != shape:
-        return f"has shape {tuple(value.shape)}, and the parameter's must have {shape}"
+    is_complex = like is not None and like.is_complex()
+    if value.layout != torch.strided or not (value.is_complex() if is_complex else value.is_floating_point()):
+        kind = "complex" if is_complex else "real"
+        return f"is a {value.layout} tensor of {value.dtype}, and no dense tensor of {kind} numbers"
+    if like is not None and value.shape != like.shape:
+        return f"has shape {tuple(value.shape)}, and the parameter's must have {tuple(like.shape)}"
     return None

@@ -77,8 +77,9 @@ def load_states(
         _GroupLoad(f"group {at}", group, dialect, own, saved)
         for at, (group, own) in enumerate(zip(optimizer.param_groups, names, strict=True))
     ]
+    standing: dict[int, Mapping[str, Any]] = {}
     for group in groups:
-        group.choose(settings)
+        group.choose(settings, standing)
     known = {name for own in names for name in own}
     report = LoadReport(
         loaded=tuple(name for group in groups for name in group.fitting),
@@ -127,10 +128,10 @@ class _GroupLoad:
             else:
                 self._candidates[name] = parameter
 
-    def choose(self, which: Settings) -> None:
+    def choose(self, which: Settings, standing: dict[int, Mapping[str, Any]]) -> None:
         """Take the settings of the saved groups that the parameters come from, and the states that fit them."""
         sources = list(dict.fromkeys(self._saved[name].group for name in self._candidates))
-        why = self._choose_settings(sources, which) if sources else None
+        why = self._choose_settings(sources, which, standing) if sources else None
         try:
             expected = Expected(self._group | self._settings, self._dialect)
         except ThalwegError as error:
@@ -157,7 +158,9 @@ class _GroupLoad:
             for controller, state in zip(controllers_in(self._schedules[name]), states, strict=True):
                 controller.load_state_dict(state)
 
-    def _choose_settings(self, sources: Sequence[SavedGroup], which: Settings) -> str | None:
+    def _choose_settings(
+        self, sources: Sequence[SavedGroup], which: Settings, standing: dict[int, Mapping[str, Any]]
+    ) -> str | None:
         """Why the groups' settings cannot be taken; None if they can."""
         kept = {n for n in self._group if n not in (*IDENTITY, *self._schedules) and n not in self._counts}
         said: dict[str, list[Any]] = {}
@@ -177,7 +180,7 @@ class _GroupLoad:
         for name, states in self._positions(first).items():
             if any(source.schedules.get(name) != states for source in sources):
                 return f"its parameters come from groups whose schedules of `{name}` stand at different places"
-            why = misfit(self._schedules[name], states)
+            why = misfit(self._schedules[name], states, standing)
             if why is not None:
                 return f"`{name}`: {why}"
         self._source = first

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 
 from thalweg.errors import CheckpointError
+from thalweg.optimizer.checkpoint import saved_groups_of
 from thalweg.optimizer.dropin.dialect import TorchDialect
 from thalweg.optimizer.exchange import Export, Import, formulas_of
 from thalweg.optimizer.fitting import SavedState, Settings, dialect_of, load_states
 from thalweg.optimizer.named import check_optimizer
 from thalweg.optimizer.phrase import language
-from thalweg.optimizer.torch_state_dict import check_settings, paired_names, saved_groups_of, steps_done
+from thalweg.optimizer.torch_state_dict import check_settings, paired_names, steps_done
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from thalweg.kernels import Plan, plan
+from thalweg.formula.idle import leaves_idle_elements_alone
+from thalweg.kernels import Plan, plan, plan_meanwhile, without_move
 from thalweg.matrix import as_matrix
 
 if TYPE_CHECKING:
@@ -51,6 +52,14 @@ class Formula:
     """What moves the parameter."""
     whole: MatrixPart | None = None
     """What sees the parameter as a matrix before that."""
+    adding: Plan | None = None
+    """What a call does that moves nothing, where the chain waits for several."""
+
+    @cached_property
+    def takes_rows(self) -> bool:
+        """Whether a gradient may be sparse: rows without one stay as they are, and no row needs another."""
+        alone = self.whole is None and len(self.plan.passes) == 1 and not self.plan.levels
+        return alone and leaves_idle_elements_alone(self.trace)
 
     @property
     def states(self) -> Iterator[tuple[Kept, bool]]:
@@ -76,13 +85,7 @@ def formula_of(chain: Chain, kind: Kind, *, maximize: bool) -> Formula:
         plans = list(map(plan, traced.parts))
         stage, whole = chain.whole_for(kind), None
         if stage is not None and traced.cut is not None:
-            whole = MatrixPart(stage.rule, traced.cut, _without_move(plans[0]), stage.options)
-        _formulas[structure] = Formula(structure, traced, plans[-1], whole)
+            whole = MatrixPart(stage.rule, traced.cut, without_move(plans[0]), stage.options)
+        adding = plan_meanwhile(traced, beside=plans[0])
+        _formulas[structure] = Formula(structure, traced, plans[-1], whole, adding)
     return _formulas[structure]
-
-
-def _without_move(planned: Plan) -> Plan:
-    """A plan that does not write the parameter."""
-    *early, last = planned.passes
-    kept = dataclasses.replace(last, stores=tuple((slot, value) for slot, value in last.stores if slot != "p"))
-    return dataclasses.replace(planned, passes=(*early, kept))

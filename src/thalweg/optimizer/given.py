@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Parameters: TypeAlias = "torch.nn.Module | Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]"
-_STEPPABLE = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+_STEPPABLE = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64, torch.complex128)
 
 
 def as_groups(params: Parameters) -> Sequence[Any]:
@@ -52,6 +52,12 @@ def check_parameters(group: dict[str, Any]) -> list[Any]:
             message = (
                 f"a parameter of shape {tuple(tensor.shape)} has dtype {tensor.dtype}; "
                 f"those that can be stepped are {known}"
+            )
+            raise ParameterError(message)
+        if isinstance(tensor, torch.Tensor) and tensor.is_conj():
+            message = (
+                f"a parameter of shape {tuple(tensor.shape)} is the conjugate of what lies in memory; make it of "
+                "`tensor.resolve_conj()`"
             )
             raise ParameterError(message)
     if len(set(map(id, tensors))) != len(tensors):

@@ -10,6 +10,7 @@ import torch
 
 from thalweg.kernels.coarse import Between, Program
 from thalweg.kernels.geometry import Geometry
+from thalweg.kernels.parts import shape_in_parts
 from thalweg.optimizer.reading import Reading
 
 if TYPE_CHECKING:
@@ -147,13 +148,13 @@ class Launch:
         """Let the gradients go, where no `run` follows."""
         self.binding.release()
 
-    def begin(self, model_size: float) -> None:
+    def begin(self, model_sizes: Mapping[str, float]) -> None:
         """Compute the coarse values that need no pass, before the first one."""
         if self._program is None:
-            self._program = Program(self.plan, Geometry([member.parameter.shape for member in self.members]))
+            self._program = Program(self.plan, Geometry([shape_in_parts(member.parameter) for member in self.members]))
         constants = torch.tensor(self._constants, dtype=torch.float64)[self._places]
         states = self.coarse_states.read(self.members, self.plan.coarse_states)
-        self._between = Between(self._program, constants, states, model_size)
+        self._between = Between(self._program, constants, states, model_sizes)
         self.settle(0, {})
 
     def settle(self, passes: int, gathered: Mapping[str, Tensor]) -> None:

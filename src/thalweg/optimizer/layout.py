@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 
-from thalweg.errors import BackendError, ParameterError
+from thalweg.errors import BackendError, GradientError, ParameterError
 from thalweg.kernels import CHECK
+from thalweg.kernels.parts import PartsBinding
 from thalweg.optimizer.capturable import CapturableLaunch
 from thalweg.optimizer.launch import Launch
 from thalweg.optimizer.matrix_launch import MatrixLaunch
+from thalweg.optimizer.sparse import bind_rows, is_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from thalweg.kernels import Plan
@@ -24,11 +28,14 @@ if TYPE_CHECKING:
     from thalweg.optimizer.coarse_states import CoarseStates
     from thalweg.optimizer.launch import Member
     from thalweg.optimizer.matrix_states import MatrixStates, Stack
+    from thalweg.optimizer.rounds import Rounds
 
 Backend: TypeAlias = Literal["auto", "numba", "triton", "reference"]
 
 
 NonFinite: TypeAlias = Literal["raise", "skip", "propagate"]
+Mask: TypeAlias = "tuple[torch.layout | None, ...]"
+"""Of each parameter, the layout of its gradient if it has one."""
 Looks: TypeAlias = Literal["as it moves", "first", "never"]
 """When a launch looks for gradients that are not finite."""
 
@@ -44,11 +51,39 @@ class Launches:
     matrices: list[MatrixLaunch] = field(default_factory=list[MatrixLaunch])
     behind: list[Launch] = field(default_factory=list[Launch])
     """Those that move parameters by the directions that matrix methods have made."""
+    adding: list[Launch] = field(default_factory=list[Launch])
+    """Those that move nothing, and only add gradients up."""
 
     @property
     def all_by_formula(self) -> list[Launch]:
         """Those that run a plan."""
-        return [*self.plain, *self.before, *self.behind]
+        return [*self.plain, *self.before, *self.behind, *self.adding]
+
+
+@dataclass
+class Layout:
+    """The launches for one choice of parameters that have a gradient."""
+
+    launches: list[Launch]
+    rounds: Rounds
+    moving: list[Tensor]
+    places: np.ndarray[Any, Any] | slice
+    idle: list[Tensor]
+    mask: Mask
+    turn: tuple[bool, ...]
+    """Of each group, whether it only adds up gradients; empty where no chain does."""
+    adding: np.ndarray[Any, Any]
+    """The places of those whose gradients are only added."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether only the first passes of a step tell whether it is made."""
+        return any(len(launch.plan.passes) > 1 for launch in self.launches)
+
+    def release(self) -> None:
+        """Let the gradients go, where no step follows."""
+        for launch in self.launches:
+            launch.release()
 
 
 def build_launches(
@@ -68,10 +103,14 @@ def build_launches(
     """
     made = Launches()
     sorted_out: dict[tuple[Any, ...], list[Member]] = {}
+    adding: dict[tuple[Any, ...], list[Member]] = {}
     stacks: dict[int, tuple[Stack, list[Member]]] = {}
     for member in members:
         parameter = member.parameter
-        key = (member.formula.structure, parameter.dtype, parameter.device)
+        key = (member.formula.structure, parameter.dtype, parameter.device, is_sparse(parameter))
+        if member.reading.adds:
+            adding.setdefault(key, []).append(member)
+            continue
         sorted_out.setdefault(key, []).append(member)
         if member.formula.whole is not None:
             stack = matrix_states.of(member)
@@ -79,6 +118,11 @@ def build_launches(
     made.matrices = [MatrixLaunch(stack, some) for stack, some in stacks.values()]
     is_late = any(len(plan.passes) > 1 for group in sorted_out.values() for plan in group[0].formula.plans)
     looks: Mapping[NonFinite, Looks] = {"raise": "as it moves", "skip": "first", "propagate": "never"}
+    for group in adding.values():
+        plan = group[0].formula.adding
+        assert plan is not None  # noqa: S101  # its chain waits
+        arrays = [states[member.parameter] for member in group]
+        made.adding.append(_launch(plan, group, arrays, coarse_states, backend, looks[nonfinite]))
     for group in sorted_out.values():
         formula = group[0].formula
         arrays = [states[member.parameter] for member in group]
@@ -109,8 +153,21 @@ def _launch(
     is_late: bool = False,
 ) -> Launch:
     parameters = [member.parameter for member in members]
-    bind = _binder(backend, parameters[0])
+    bind: Any = _binder(backend, parameters[0])
+    if parameters[0].is_complex():
+        bind = functools.partial(PartsBinding, bind)
     own = [{slot: some[slot] for slot in plan.slots[2:]} for some in arrays]
+    if is_sparse(parameters[0]):
+        if counts is not None:
+            message = (
+                f"the gradient of {members[0].name} is sparse, and the device counts no steps of such ones; leave "
+                "`capturable` out, or make the layer with sparse=False"
+            )
+            raise GradientError(message)
+        numba = bind.__name__ == "NumbaBinding"
+        first = looks == "first"
+        binding, check = bind_rows(plan, parameters, own, numba=numba, guard=looks == "as it moves", looks_first=first)
+        return Launch(plan, members, binding, check, coarse_states)
     gathers = len(plan.passes) > 1  # its first pass can look, before anything is moved
     guard = looks == "as it moves" or (looks == "first" and gathers)
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from thalweg.formula.slots import ParameterSlot
+from thalweg.kernels.parts import as_parts
 from thalweg.optimizer.launch import Member
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def first_value(start: Start, member: Member) -> Tensor:
     """A state as it is before the first step."""
     if isinstance(start, ParameterSlot):
         return member.parameter.detach().clone()
-    return torch.full_like(member.parameter, first_number(start, member), requires_grad=False)
+    begun = torch.empty_like(member.parameter, requires_grad=False)
+    _ = as_parts(begun).fill_(first_number(start, member))
+    return begun
 
 
 def first_number(start: Start, member: Member) -> float:

@@ -15,8 +15,10 @@ import torch.optim.optimizer as torch_optimizer
 from thalweg.chain import Chain, Route, Whole
 from thalweg.errors import BackendError, ChainError, HyperparameterError, did_you_mean
 from thalweg.formula import Stage
-from thalweg.optimizer.capturable import check_capturable
+from thalweg.optimizer.calls import check_calls
+from thalweg.optimizer.capturable import check_capturable, why_not_capturable
 from thalweg.optimizer.checkpoint import as_plain, check_fits
+from thalweg.optimizer.complex_parameters import check_complex
 from thalweg.optimizer.dialect import ChainDialect, Dialect
 from thalweg.optimizer.evaluating import moved_to_evaluation
 from thalweg.optimizer.given import Parameters, as_groups, check_parameters
@@ -109,12 +111,14 @@ class Optimizer(torch.optim.Optimizer):
         self._dialect = dialect
         self._nonfinite: NonFinite = nonfinite
         self._backend: Backend = backend
-        self._capturable = capturable
-        self._step_supports_amp_scaling = capturable  # torch.amp.GradScaler asks for it
+        groups = as_groups(params)
+        asked = bool(defaults.get("capturable"))  # as torch's optimizers are: not of parameters on a CPU
+        self._capturable = capturable or (asked and why_not_capturable(groups, backend) is None)
+        self._step_supports_amp_scaling = self._capturable  # torch.amp.GradScaler asks for it
         self.skipped = 0
         """How many steps were left out because a gradient was not finite."""
         self._lock = threading.Lock()
-        super().__init__(as_groups(params), defaults)
+        super().__init__(groups, defaults)
         self._watched_state()
 
     @property
@@ -165,10 +169,12 @@ class Optimizer(torch.optim.Optimizer):
         if isinstance(param_group, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  # torch says what is wrong
             param_group = {**self.defaults, **param_group, "params": check_parameters(param_group)}
             self._dialect.complete(param_group)
-            chain = self._dialect.read(param_group)
-            _ = kinds(param_group, chain)
+            chains = [self._dialect.read(group) for group in (param_group, *self.param_groups)]
+            found = kinds(param_group, chains[0])
             if self._capturable:
-                check_capturable(param_group, chain, self._backend)
+                check_capturable(param_group, chains[0], self._backend)
+            check_complex(param_group, chains[0], found, rows_only=self._dialect.rows_only, capturable=self._capturable)
+            check_calls(chains, self._nonfinite, capturable=self._capturable)
         self.wait()
         _add_param_group(self, param_group)
         self._stepper = None

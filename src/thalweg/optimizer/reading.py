@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from thalweg.chain import LEARNING_RATE
 from thalweg.errors import ChainError
-from thalweg.formula import Level
+from thalweg.formula import Level, Skips, Stage, Waits
 from thalweg.kernels.geometry import shape_of
+from thalweg.optimizer.calls import CALLS, SKIPS
 from thalweg.optimizer.formulas import formula_of
 from thalweg.optimizer.selection import kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from thalweg.chain import Chain
-    from thalweg.formula import Hyperparameter, Schedule, Trace
+    from thalweg.formula import Schedule, Trace
     from thalweg.optimizer.dialect import Dialect
     from thalweg.optimizer.formulas import Formula
 
-_UNWATCHED = ("params", "param_names", "roles", "steps")
+_UNWATCHED = ("params", "param_names", "roles", "steps", CALLS, SKIPS)
 
 
 class Reading:
@@ -52,7 +53,7 @@ class Reading:
         Without those that the whole model has one of: they stand in the group.
         """
         formula, shape = self.formula_of(parameter), parameter.shape
-        wide = torch.promote_types(parameter.dtype, torch.float32)
+        wide = torch.promote_types(parameter.dtype.to_real(), torch.float32)
         states = {
             kept.name: torch.empty(
                 shape_of(kept.level, shape),
@@ -62,6 +63,8 @@ class Reading:
             for kept in formula.trace.states
             if kept.level is not Level.MODEL
         }
+        if self.waits:
+            states[CALLS] = torch.empty((), device="meta")
         if formula.whole is None:
             return states
         begun = formula.whole.begin(torch.empty((1, *shape), dtype=parameter.dtype, device="meta"), self.numbers)
@@ -100,8 +103,27 @@ class Reading:
             self.group[name] = self._written[name] = self.numbers[name] = value
             self.changed = True
 
+    @property
+    def adds(self) -> bool:
+        """Whether the present call only adds up gradients."""
+        return self.waits != "" and self.group.get(CALLS, 0) + 1 < self.numbers[self.waits]
+
+    def skip(self) -> bool:
+        """A call has been left out; whether that is one too many in a row."""
+        if not self.skips:
+            return False
+        self.group[SKIPS] = self.group.get(SKIPS, 0) + 1
+        return self.group[SKIPS] > self.numbers.get(self.skips, math.inf)
+
     def count(self) -> None:
-        """One step more has been made with this group, where it counts them."""
+        """One step more has been made with this group, where it counts them; or a call that only adds."""
+        if self.skips:
+            self.group[SKIPS] = 0
+        if self.waits:
+            if self.adds:
+                self.group[CALLS] = self.group.get(CALLS, 0) + 1
+                return
+            self.group[CALLS] = 0
         if "steps" in self.group:
             self.group["steps"] += 1
 
@@ -132,13 +154,14 @@ class Reading:
 
     def _read(self) -> None:
         group = self.group
-        chain = self._dialect.read(group)
+        self.chain = chain = self._dialect.read(group)
         maximize = bool(group.get("maximize", False))
         own = [formula_of(chain, kind, maximize=maximize) for kind in kinds(group, chain)]
         self.structure = tuple(formula.structure for formula in own)
         self._formulas = dict(zip(map(id, group["params"]), own, strict=True))
         traces = [formula.trace for formula in {formula.structure: formula for formula in own}.values()]
         numbers = chain.numbers(*traces)
+        self.waits, self.skips = _names_of_calls(chain, traces)
         self.schedules = {name: value for name, value in numbers.items() if callable(value)}
         self._written = {n: v for n, v in self._written.items() if n in self.schedules and not callable(group[n])}
         for name in self.schedules:
@@ -147,7 +170,7 @@ class Reading:
                 group[name] = self.schedules[name](group["steps"])
         done = group.get("steps", 0)
         self.numbers |= {name: float(v(done) if callable(v) else v) for name, v in numbers.items()}
-        self._hyperparameters = {n: h for traced in traces for n, h in _hyperparameters(chain, traced).items()}
+        self._hyperparameters = chain.hyperparameters(*traces)
         of_model = {kept for traced in traces for kept in traced.states if kept.level is Level.MODEL}
         for kept in of_model:
             group.setdefault(kept.name, self.numbers[kept.start] if isinstance(kept.start, str) else kept.start)
@@ -177,10 +200,18 @@ class _Same:
         return other is self._value
 
 
-def _hyperparameters(chain: Chain, traced: Trace) -> dict[str, Hyperparameter]:
-    named = traced.hyperparameters.items()
-    rules = {name: chain.rules[place].rule.hyperparameters[local] for name, (place, local) in named}
-    return {"lr": LEARNING_RATE, **rules}
+def _names_of_calls(chain: Chain, traces: Sequence[Trace]) -> tuple[str, str]:
+    """The names of the numbers that say how many calls make a move, and how many may be left out in a row.
+
+    Empty where no stage asks for it; where any number may be left out, the second is the stage's own name.
+    """
+    names = {origin: name for traced in traces for name, origin in traced.hyperparameters.items()}
+    found: dict[type, str] = dict.fromkeys((Waits, Skips), "")
+    for place, stage in enumerate(chain.rules):
+        if isinstance(stage, Stage) and stage.rule.calls is not None:
+            (own,) = stage.rule.outside
+            found[type(stage.rule.calls)] = names.get((place, own), stage.rule.name)
+    return found[Waits], found[Skips]
 
 
 def _holds_tensor(value: Any) -> bool:  # noqa: ANN401  # an entry of a group may be anything

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -9,6 +10,7 @@ import torch
 
 from thalweg.errors import ChainError
 from thalweg.formula import Level
+from thalweg.kernels.parts import shape_in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,7 +56,7 @@ class Rounds:
         self._looking = [launch for launch in every if launch.check is not None]
         self._coarse = [launch for launch in every if launch.plan.levels]
         self._moving = [*launches.plain, *launches.behind]
-        self._size = float(sum(member.parameter.numel() for launch in self._moving for member in launch.members))
+        self._sizes = _sizes(every)
         self._early, self._late = _schedule(launches)
         self._gathered: dict[Run, dict[str, Tensor]] = {}
 
@@ -72,7 +74,7 @@ class Rounds:
         """
         self._gathered.clear()
         for launch in self._coarse:
-            launch.begin(self._size)
+            launch.begin(self._sizes)
         for one in self._early:
             found = self._run(one)
             if found:
@@ -99,7 +101,7 @@ class Rounds:
         """What is left. Gives those members whose gradient is not finite, if the launches look."""
         for one in self._late:
             self._run(one)
-        found = [launch.run(-1) for launch in self._moving]
+        found = [launch.run(-1) for launch in (*self._moving, *self._launches.adding)]
         if self._coarse:
             last = {(launch, -1): launch.gathered(-1) for launch in self._coarse}
             for launch in self._coarse:
@@ -125,6 +127,18 @@ def _stop(found: Sequence[Member], why: str) -> Stop | None:
 
 def _of_model(one: Pass) -> list[Reduction]:
     return [reduction for reduction in one.reductions if reduction.level is Level.MODEL]
+
+
+def _sizes(launches: Iterable[Launch]) -> dict[str, float]:
+    """From how many elements things are gathered over the model, by their names: of the parameters they are for."""
+    members: dict[str, set[Member]] = {}
+    for launch in launches:
+        for name in launch.plan.of_model:
+            members.setdefault(name, set()).update(launch.members)
+    return {
+        name: float(sum(math.prod(shape_in_parts(member.parameter)) for member in some))
+        for name, some in members.items()
+    }
 
 
 def _merged(own: Launch, place: int, gathered: Mapping[Run, Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -61,6 +61,7 @@ class RoutedDialect:
         self.state_names = self._any.state_names
         self.keeps_step = self._any.keeps_step
         self.optional_states = self._any.optional_states
+        self.rows_only = False
 
     def complete(self, group: dict[str, Any]) -> None:
         """Give the group the numbers of its chain. Raises `ChainError` if it has none."""
@@ -69,7 +70,8 @@ class RoutedDialect:
         self._any.complete(group)
 
     def mend(self, group: dict[str, Any]) -> None:
-        """Nothing: a group that has been loaded has all that it needs."""
+        """Have the schedules go on where those of a loaded group stood."""
+        self._any.mend(group)
 
     def read(self, group: Mapping[str, Any]) -> Chain:
         """The group's chain with the group's numbers."""

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import operator
 import weakref
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from thalweg.errors import GradientError, NonFiniteGradientError, ParameterError
+from thalweg.errors import GradientError, ParameterError
 from thalweg.formula import Level
 from thalweg.kernels import Moved
 from thalweg.kernels.geometry import shape_of
 from thalweg.kernels.layout import laid_out
+from thalweg.optimizer.accumulation import Accumulation
+from thalweg.optimizer.calls import CALLS, check_calls, policy
 from thalweg.optimizer.capturable import DeviceCounts
 from thalweg.optimizer.coarse_states import CoarseStates
-from thalweg.optimizer.layout import Backend, NonFinite, build_launches
+from thalweg.optimizer.complaints import complain, refusal, tell_at_the_end, tell_late, too_many
+from thalweg.optimizer.layout import Backend, Layout, NonFinite, build_launches
 from thalweg.optimizer.matrix_states import MatrixStates
 from thalweg.optimizer.members import first_number, first_value, members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.rounds import Rounds
-from thalweg.optimizer.telling import explain_sparse, reason, tell, tell_at_the_end, tell_late
+from thalweg.optimizer.sparse import check_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,33 +32,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.optimizer.dialect import Dialect
-    from thalweg.optimizer.launch import Launch, Member
+    from thalweg.optimizer.launch import Member
+    from thalweg.optimizer.layout import Mask
     from thalweg.optimizer.rounds import Stop
     from thalweg.optimizer.watched import WatchedState
 
 KEPT_LAYOUTS = 16
 """How many choices of parameters with a gradient are remembered."""
-
-
-@dataclass
-class Layout:
-    """The launches for one choice of parameters that have a gradient."""
-
-    launches: list[Launch]
-    rounds: Rounds
-    moving: list[Tensor]
-    places: np.ndarray[Any, Any] | slice
-    idle: list[Tensor]
-
-    @property
-    def is_late(self) -> bool:
-        """Whether only the first passes of a step tell whether it is made."""
-        return any(len(launch.plan.passes) > 1 for launch in self.launches)
-
-    def release(self) -> None:
-        """Let the gradients go, where no step follows."""
-        for launch in self.launches:
-            launch.release()
 
 
 class Stepper:
@@ -90,11 +72,13 @@ class Stepper:
                 self._take_over(member)
         self._expected = self._done.copy()
         self._counts = DeviceCounts(self._members, self._done) if capturable else None
+        self._accumulation = Accumulation(self._members, self._readings, state)
         self._coarse = CoarseStates(self._members)
         self._matrices = MatrixStates()
-        self._layouts: dict[tuple[bool, ...], Layout] = {}
+        self._layouts: dict[tuple[bool | torch.layout | None, ...], Layout] = {}
         self._layout: Layout | None = None
         weakref.finalize(self, tell_at_the_end, self._layouts)
+        self._follow_chains()
         state.note.changed = False
 
     def serves(self, groups: Sequence[dict[str, Any]], state: WatchedState) -> bool:
@@ -114,13 +98,7 @@ class Stepper:
         Raises `NonFiniteGradientError` for what they have found in earlier steps and not told yet.
         """
         if self._counts is not None:
-            counts = self._counts.read(self._done)
-            more = np.where(self._done == self._expected, counts - self._done, 0)
-            self._done += more
-            self._expected += more
-            for reading in self._readings:
-                own = [int(more[member.place]) for member in self._members if member.reading is reading]
-                reading.recount(max(own, key=abs, default=0))
+            self._counts.tell(self._done, self._expected)
             self._coarse.tell()
         tell_late(self._layouts.values())
 
@@ -129,13 +107,23 @@ class Stepper:
 
         Raises `NonFiniteGradientError` and `GradientError`; with the latter, nothing has moved.
         """
-        if self._counts is not None and self._is_left_out(scaling[1]):
+        self._refuse_to_capture(is_prepared=True)
+        if self._counts is not None and self._counts.leave_out(scaling[1], self._readings):
             return True
         changes = [reading.refresh() for reading in self._readings]
         if any(changes):
             self._forget_layouts()
+            self._follow_chains()
         for reading in self._readings:
             reading.follow_schedules()  # a user's code, which may do anything: before the gradients are looked for
+        if not self._waits:
+            return self._move(scaling)
+        self._turn = self._accumulation.turn()
+        with self._accumulation.completed():
+            return self._move(scaling)
+
+    def _move(self, scaling: tuple[Tensor | None, Tensor | None]) -> bool:
+        """Move those that have a gradient, by the numbers as they are."""
         layout = self._find()
         if self._counts is not None:
             self._counts.begin(scaling[1], is_late=layout.is_late)
@@ -145,18 +133,22 @@ class Stepper:
         stop = self._prepare(layout)
         if stop is not None:
             layout.release()
-            if self._nonfinite == "raise":
-                raise NonFiniteGradientError(reason(stop.member, stop.why))
+            if self._policy == "raise":
+                raise refusal(stop.member, stop.why)
+            if any([reading.skip() for reading in self._readings]):  # noqa: C419  # each is to count it
+                raise too_many(stop.member, stop.why)
             return False
         bad = layout.rounds.move()
         for launch in layout.launches:
             launch.count()
         self._done[layout.places] += 1
         self._expected[layout.places] += 1
+        if self._waits:
+            self._accumulation.count(layout.places, layout.adding)
         for reading in self._readings:
             reading.changed = False
             reading.count()
-        tell(bad)
+        complain(bad, layout.adding)
         return True
 
     def _prepare(self, layout: Layout) -> Stop | None:
@@ -170,23 +162,18 @@ class Stepper:
             self._counts.agree()
         return stop
 
-    def _is_left_out(self, found_inf: Tensor | None) -> bool:
-        """Whether `torch.amp.GradScaler` leaves out the step, where the host must know: for a schedule, which it calls.
-
-        Raises `BackendError` where a CUDA graph is being captured that could not be replayed as it should.
-        """
-        self._refuse_to_capture(is_prepared=True)
-        has_schedules = any(reading.schedules for reading in self._readings)
-        return has_schedules and found_inf is not None and bool(found_inf)
-
     def _refuse_to_capture(self, *, is_prepared: bool) -> None:
         if self._counts is not None:
-            looks_first = self._nonfinite == "skip"
+            looks_first = self._policy == "skip"
             self._counts.refuse_to_capture(self._readings, looks_first=looks_first, is_prepared=is_prepared)
 
     def _find(self) -> Layout:
         """The layout of this step, with every tensor's address."""
-        if self._layout is None or any(parameter.grad is not None for parameter in self._layout.idle):
+        if (
+            self._layout is None
+            or self._layout.turn != self._turn
+            or any(parameter.grad is not None for parameter in self._layout.idle)
+        ):
             self._choose()
         while True:
             layout = self._layout or self._choose()
@@ -200,27 +187,35 @@ class Stepper:
             except Moved:
                 self._forget_layouts()
             except RuntimeError:
-                explain_sparse(self._members)
-                raise
+                check_layouts(self._members, rows_only=self._dialect.rows_only)
+                if self._mask() == layout.mask:
+                    raise
+                self._layout = None  # a gradient has become sparse, or dense
             else:
                 return layout
 
     def _choose(self) -> Layout:
         """The layout for those parameters that have a gradient now."""
         self._refuse_to_capture(is_prepared=False)
-        mask = tuple(member.parameter.grad is not None for member in self._members)
-        self._layout = self._layouts.pop(mask, None) or self._lay_out(mask)
-        self._layouts[mask] = self._layout  # the last used is the last to go
+        mask = self._mask()
+        key = (*self._turn, *mask)
+        self._layout = self._layouts.pop(key, None) or self._lay_out(mask)
+        self._layouts[key] = self._layout  # the last used is the last to go
         if len(self._layouts) > KEPT_LAYOUTS:
             tell_late([self._layouts.pop(next(iter(self._layouts)))])
         for launch in self._layout.launches:
             launch.start_at(self._done)
         return self._layout
 
-    def _lay_out(self, mask: tuple[bool, ...]) -> Layout:
+    def _mask(self) -> Mask:
+        """Of each parameter, the layout of its gradient if it has one."""
+        gradients = (member.parameter.grad for member in self._members)
+        return tuple(None if gradient is None else gradient.layout for gradient in gradients)
+
+    def _lay_out(self, mask: Mask) -> Layout:
         with_gradient = [m for m, has in zip(self._members, mask, strict=True) if has]
         moving = [member for member in with_gradient if member.parameter.numel()]
-        explain_sparse(with_gradient)
+        check_layouts(with_gradient, rows_only=self._dialect.rows_only)
         states = {member.parameter: self._states(member) for member in with_gradient}
         self._take_matrix_states(moving)
         self._state.note.changed = False
@@ -230,15 +225,20 @@ class Stepper:
             self._coarse,
             self._matrices,
             backend=self._backend,
-            nonfinite=self._nonfinite,
+            nonfinite=self._policy,
             counts=self._counts,
         )
+        adding = [m.place for m in with_gradient if m.reading.adds]
+        counted = [m.place for m in with_gradient if not m.reading.adds]
         return Layout(
             launches=launches.all_by_formula,
-            rounds=Rounds(launches, nonfinite=self._nonfinite),
+            rounds=Rounds(launches, nonfinite=self._policy),
             moving=[member.parameter for member in moving],
-            places=slice(None) if all(mask) else np.array([m.place for m in with_gradient], dtype=int),
+            places=slice(None) if len(counted) == len(mask) else np.array(counted, dtype=int),
             idle=[m.parameter for m, has in zip(self._members, mask, strict=True) if not has],
+            mask=mask,
+            turn=self._turn,
+            adding=np.array(adding, dtype=int),
         )
 
     def _states(self, member: Member) -> dict[str, Tensor]:
@@ -247,6 +247,8 @@ class Stepper:
         entries = self._state[parameter]
         if self._dialect.keeps_step:
             entries["step"] = self._steps[member.place]
+        if member.reading.waits:
+            entries[CALLS] = self._accumulation.entry(member)
         states: dict[str, Tensor] = {}
         for kept, by_row in member.formula.states:
             if kept.level is Level.MODEL:
@@ -290,6 +292,14 @@ class Stepper:
             self._done[member.place] = float(state.get("step", 0))
         else:
             self._done[member.place] = float(any(value is not None for value in state.values()))
+
+    def _follow_chains(self) -> None:
+        """Take from the groups' chains what they decide about whole calls."""
+        chains = [reading.chain for reading in self._readings]
+        check_calls(chains, self._nonfinite, capturable=self._counts is not None)
+        self._policy: NonFinite = policy(chains, self._nonfinite)
+        self._waits = any(reading.waits for reading in self._readings)
+        self._turn: tuple[bool, ...] = ()
 
     def _forget_layouts(self) -> None:
         self.wait()

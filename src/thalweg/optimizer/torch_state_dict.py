@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from thalweg.errors import CheckpointError
+from thalweg.optimizer.checkpoint import count_of
 from thalweg.optimizer.names import has_names, names_of, numbered
 from thalweg.optimizer.phrase import is_number
 
@@ -15,16 +16,6 @@ if TYPE_CHECKING:
 
     from thalweg.optimizer.optimizer import Optimizer
     from thalweg.optimizer.phrase import Language
-
-
-def saved_groups_of(state_dict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The groups of a state dict. Raises `CheckpointError` if it is none."""
-    if isinstance(state_dict, dict) and isinstance(state_dict.get("state"), dict):  # pyright: ignore[reportUnnecessaryIsInstance]
-        groups = state_dict.get("param_groups")
-        if isinstance(groups, list) and all(isinstance(group, dict) and "params" in group for group in groups):
-            return groups
-    message = "this is no optimizer's state dict: that is a dictionary with `state` and a list of `param_groups`"
-    raise CheckpointError(message)
 
 
 def check_settings(saved_groups: Sequence[Mapping[str, Any]], theirs: Language) -> None:
@@ -48,7 +39,7 @@ def paired_names(
     names = names_of(optimizer, model) if named else numbered(optimizer)
     if named and all("param_names" in group for group in saved_groups):
         return names, [list(group["param_names"]) for group in saved_groups]
-    own, saved = (" + ".join(str(len(g["params"])) for g in some) for some in (optimizer.param_groups, saved_groups))
+    own, saved = map(count_of, (optimizer.param_groups, saved_groups))
     if own != saved:
         message = (
             f"the state is of {saved} parameters, and this optimizer has {own}; without names on both sides they are "

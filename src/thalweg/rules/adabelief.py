@@ -14,7 +14,13 @@ from thalweg.formula import Direction, Fraction, NonNegative, Step, Update, Zero
     "two. Without the rectification that adabelief-pytorch switches on by default.",
     when="As Adam, where gradients are steady: it takes larger steps there. ε matters more than in Adam, since s is "
     "small where Adam's v is not.",
-    translations=("Zhuang_et_al_2020(α=lr, β1=beta1, β2=beta2, ε=eps)",),
+    translations=(
+        (
+            "optax.adabelief(learning_rate=lr, b1=beta1, b2=beta2, eps=eps, eps_root=eps); "
+            "default eps=1e-16, eps_root=1e-16"
+        ),
+        "Zhuang_et_al_2020(α=lr, β1=beta1, β2=beta2, ε=eps)",
+    ),
 )
 def adabelief(
     g: Direction,

@@ -29,6 +29,7 @@ from thalweg.formula import (
         "torch.optim.Adadelta(lr=lr, rho=rho, eps=eps); default rho=0.9",
         "keras.optimizers.Adadelta(learning_rate=lr, rho=rho, epsilon=eps); default learning_rate=0.001, epsilon=1e-7",
         "Zeiler_2012(ρ=rho, ε=eps); it has no rate, which is 1",
+        "optax.adadelta(learning_rate=lr, rho=rho, eps=eps); default learning_rate=None, rho=0.9",
     ),
 )
 def adadelta(

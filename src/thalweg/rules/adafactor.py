@@ -42,6 +42,10 @@ from thalweg.formula import (
             "torch.optim.Adafactor(lr=lr, beta2_decay=beta2_decay, eps=(eps1, eps2), d=d, weight_decay=weight_decay); "
             "default eps=(None, ...); its None is the rounding of the parameter's dtype"
         ),
+        (
+            "keras.optimizers.Adafactor(learning_rate=lr, beta_2_decay=beta2_decay, epsilon_1=eps1, epsilon_2=eps2, "
+            "clip_threshold=d) where form='paper'; default learning_rate=0.001, epsilon_1=1e-30"
+        ),
         "Shazeer_and_Stern_2018(ε1=eps1, ε2=eps2, d=d) where form='paper'",
     ),
 )

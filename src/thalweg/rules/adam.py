@@ -12,7 +12,8 @@ from thalweg.formula import Direction, Fraction, NonNegative, Step, Update, Zero
     beta1="0.9, Algorithm 1",
     beta2="0.999, Algorithm 1; Kao's lecture has .99 in its code",
     eps="1e-8, Algorithm 1; Kao's lecture has 1e-7",
-    dialect="ε `outside` the root (the paper, torch) or `inside` it; `bias_correction=False` as Kao's lecture "
+    dialect="ε `outside` the root (the paper, torch), `inside` it, or as the paper's ε̂ (`hat`: its section 2; Keras, "
+    "torch.optim.SparseAdam) beside the root of v before its correction; `bias_correction=False` as Kao's lecture "
     "first shows it; `amsgrad=True` as torch has it: the largest v so far, corrected for its start as v is.",
     when="The robust first choice for most networks; try AdamW where weights should decay.",
     translations=(
@@ -24,6 +25,7 @@ from thalweg.formula import Direction, Fraction, NonNegative, Step, Update, Zero
         ),
         "Kingma_and_Ba_2015(α=lr, β1=beta1, β2=beta2, ε=eps)",
         "Reddi_Kale_and_Kumar_2018(α=lr, β1=beta1, β2=beta2) where amsgrad=True, bias_correction=False, eps=0",
+        "optax.adam(learning_rate=lr, b1=beta1, b2=beta2, eps=eps)",
     ),
 )
 def adam(
@@ -36,7 +38,7 @@ def adam(
     beta1: Fraction = 0.9,
     beta2: Fraction = 0.999,
     eps: NonNegative = 1e-8,
-    epsilon: Literal["outside", "inside"] = "outside",
+    epsilon: Literal["outside", "inside", "hat"] = "outside",
     bias_correction: bool = True,
     amsgrad: bool = False,
 ) -> Update:
@@ -46,6 +48,8 @@ def adam(
     if amsgrad:
         v_max = maximum(v_max, v)
     m_hat, v_hat = m, v_max if amsgrad else v
+    if epsilon == "hat" and bias_correction:
+        return sqrt(1 - beta2**t) / (1 - beta1**t) * m_hat / (sqrt(v_hat) + eps), m, v, v_max
     if bias_correction:
         m_hat = m_hat / (1 - beta1**t)
         v_hat = v_hat / (1 - beta2**t)

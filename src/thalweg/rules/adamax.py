@@ -22,6 +22,7 @@ from thalweg.formula import Direction, Fraction, NonNegative, Step, Update, Zero
             "epsilon='division'; default learning_rate=0.001, epsilon=1e-7"
         ),
         "Kingma_and_Ba_2015(α=lr, β1=beta1, β2=beta2) where eps=0",
+        "optax.adamax(learning_rate=lr, b1=beta1, b2=beta2, eps=eps)",
     ),
 )
 def adamax(

@@ -25,6 +25,10 @@ from thalweg.formula import Direction, Fraction, NonNegative, Parameter, Step, U
             "Loshchilov_and_Hutter_2019(α=lr, λ=lr * weight_decay, β1=beta1, β2=beta2, ε=eps); a schedule there "
             "multiplies α and λ"
         ),
+        (
+            "optax.adamw(learning_rate=lr, b1=beta1, b2=beta2, eps=eps, weight_decay=weight_decay); "
+            "default weight_decay=1e-4"
+        ),
     ),
 )
 def adamw(

@@ -27,7 +27,7 @@ from thalweg.formula import (
     beta1="0.9, the authors' code; as Adam",
     beta2="0.999, the authors' code; as Adam",
     beta3="0.9999, the authors' code",
-    alpha_slow="2, the authors' code; the paper's α, which finds 4 to 10 to work well; optax.contrib.ademamix has 6",
+    alpha_slow="2, the authors' code; the paper's α, which finds 4 to 10 to work well; optax.contrib.ademamix has 5",
     eps="1e-8, the authors' code",
     alpha_warmup="none, as the authors' code; the paper's T, over which alpha_slow grows from 0 in a straight line",
     beta3_warmup="none, as the authors' code; the paper's T, over which beta3's half-life grows in a straight line",
@@ -40,6 +40,10 @@ from thalweg.formula import (
         (
             "Pagliardini_Ablin_and_Grangier_2024(η=lr, β1=beta1, β2=beta2, β3=beta3, α=alpha_slow, ε=eps, "
             "T_α=alpha_warmup, T_β3=beta3_warmup, β_start=beta_start)"
+        ),
+        (
+            "optax.contrib.ademamix(learning_rate=lr, b1=beta1, b2=beta2, b3=beta3, alpha=alpha_slow, eps=eps, "
+            "weight_decay=0.0); default alpha=5.0"
         ),
     ),
 )

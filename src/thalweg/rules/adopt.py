@@ -27,7 +27,10 @@ from thalweg.formula import (
     "default; another version of the authors' code has a falling ε in its place. The paper's g₀ is the first step's "
     "gradient, which only starts v; t counts from the step after.",
     when="As Adam, where Adam's beta2 needs care: it converges with any. The first step moves nothing.",
-    translations=("Taniguchi_et_al_2024(α=lr, β1=beta1, β2=beta2, ε=eps)",),
+    translations=(
+        "optax.contrib.adopt(learning_rate=lr, b1=beta1, b2=beta2, eps=eps)",
+        "Taniguchi_et_al_2024(α=lr, β1=beta1, β2=beta2, ε=eps)",
+    ),
 )
 def adopt(
     g: Direction,

@@ -32,6 +32,7 @@ from thalweg.formula import (
     dialect="The paper's: distance and gradients over all parameters. The learning rate is a factor, 1 in the paper.",
     when="When there is no budget to tune a learning rate for SGD. The paper evaluates an average of the points: put "
     "one behind the step.",
+    translations=("optax.contrib.dog(learning_rate=lr, init_step=('heuristic', r_rel), eps=eps)",),
 )
 def dog(
     g: Direction,

@@ -12,6 +12,7 @@ from thalweg.formula import Direction, Update, rule
         "torch.optim.SGD(lr=lr); default lr=0.001",
         "keras.optimizers.SGD(learning_rate=lr); default learning_rate=0.01",
         "Robbins_and_Monro_1951(a_n=lr)",
+        "optax.sgd(learning_rate=lr)",
     ),
 )
 def gradient_descent(g: Direction) -> Update:

@@ -41,6 +41,7 @@ from thalweg.formula import (
         ),
         "Polyak_1964(α=lr, β=beta)",
         "Rumelhart_Hinton_and_Williams_1986(ε=lr, α=beta)",
+        "optax.sgd(learning_rate=lr, momentum=beta) where form='torch'; default momentum=None",
     ),
 )
 def heavy_ball(

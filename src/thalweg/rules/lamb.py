@@ -36,6 +36,10 @@ from thalweg.formula import (
             "default epsilon=1e-7; its own weight_decay stays out of the norm"
         ),
         "You_et_al_2020(η=lr, β1=beta1, β2=beta2, λ=weight_decay, ε=eps)",
+        (
+            "optax.lamb(learning_rate=lr, b1=beta1, b2=beta2, eps=eps, weight_decay=weight_decay); default "
+            "weight_decay=0.0"
+        ),
     ),
 )
 def lamb(

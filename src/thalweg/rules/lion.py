@@ -16,6 +16,7 @@ from thalweg.formula import Direction, Fraction, Update, Zeros, rule, sign
     translations=(
         "keras.optimizers.Lion(learning_rate=lr, beta_1=beta1, beta_2=beta2); default learning_rate=0.001",
         "Chen_et_al_2023(η=lr, β1=beta1, β2=beta2)",
+        "optax.lion(learning_rate=lr, b1=beta1, b2=beta2, weight_decay=0.0)",
     ),
 )
 def lion(g: Direction, m: Zeros, *, beta1: Fraction = 0.9, beta2: Fraction = 0.99) -> Update:

@@ -29,6 +29,7 @@ from thalweg.formula import Direction, Displacement, Fraction, LearningRate, Upd
             "is constant"
         ),
         "Sutskever_et_al_2013(ε=lr, μ=beta); our parameter is its θ + μv, where it takes the gradient",
+        "optax.sgd(learning_rate=lr, momentum=beta, nesterov=True) where form='torch'; default momentum=None",
     ),
 )
 def nesterov(

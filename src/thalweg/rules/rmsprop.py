@@ -21,6 +21,7 @@ from thalweg.formula import Direction, Fraction, NonNegative, Update, Zeros, rul
             "keras.optimizers.RMSprop(learning_rate=lr, rho=rho, epsilon=eps, centered=centred) where "
             "epsilon='inside'; default rho=0.9, epsilon=1e-7"
         ),
+        "optax.rmsprop(learning_rate=lr, decay=rho, eps=eps, eps_in_sqrt=False); default decay=0.9",
     ),
 )
 def rmsprop(

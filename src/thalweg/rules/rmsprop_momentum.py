@@ -40,6 +40,10 @@ from thalweg.formula import (
             "epsilon='inside', form='torch'; while the rate is constant"
         ),
         "Graves_2013(aleph=rho, beth=beta, gimel=lr, daleth=eps) where epsilon='inside', centred=True",
+        (
+            "optax.rmsprop(learning_rate=lr, momentum=beta, decay=rho, eps=eps, eps_in_sqrt=False) where form='torch'; "
+            "default momentum=None, decay=0.9"
+        ),
     ),
 )
 def rmsprop_momentum(

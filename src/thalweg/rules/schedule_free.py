@@ -40,6 +40,7 @@ Within = Annotated[float, Range(0, 1, low_included=False)]
     "inside `with optimizer.evaluating()`: the parameter is the point where the gradient is taken.",
     evaluate=lambda p, z, *, beta: (p - (1 - beta) * z) / beta,
     dialect="The authors' code: the parameter is y, decay is taken at y.",
+    translations=("optax.contrib.schedule_free_sgd(learning_rate=lr, b1=beta, weight_lr_power=rate_power)",),
 )
 def schedule_free_sgd(
     g: Direction,
@@ -81,6 +82,17 @@ def schedule_free_sgd(
     evaluate=lambda p, z, *, beta1: (p - (1 - beta1) * z) / beta1,
     dialect="The authors' code: the second moment is corrected itself, as Adam's; Algorithm 1 corrects the rate, and "
     "weighs the average by that.",
+    translations=(
+        (
+            "keras.optimizers.ScheduleFreeAdamW(learning_rate=lr, beta_1=beta1, beta_2=beta2, epsilon=eps, "
+            "warmup_steps=warmup_steps) where rate_power=0; its own weight_decay moves the parameter alone; on its "
+            "torch backend Keras 3.15 takes other steps: it overwrites z before it has read it"
+        ),
+        (
+            "optax.contrib.schedule_free_adamw(learning_rate=lr, b1=beta1, b2=beta2, eps=eps, "
+            "weight_lr_power=rate_power)"
+        ),
+    ),
 )
 def schedule_free_adamw(
     g: Direction,

@@ -10,7 +10,10 @@ from thalweg.formula import Direction, Update, rule, sign
     learning_rate=0.001,
     when="As the yardstick of what the size of the gradient is worth, and where only signs can be sent between "
     "machines. It swings about a minimum unless the rate falls.",
-    translations=("Bernstein_et_al_2018(δ=lr)",),
+    translations=(
+        "optax.sign_sgd(learning_rate=lr)",
+        "Bernstein_et_al_2018(δ=lr)",
+    ),
 )
 def sign_descent(g: Direction) -> Update:
     """Take the sign of the gradient and forget its size. It is Rprop whose steps neither grow nor shrink."""

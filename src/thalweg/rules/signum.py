@@ -14,6 +14,7 @@ from thalweg.formula import Direction, Fraction, Update, Zeros, rule, sign
     translations=(
         "keras.optimizers.Lion(learning_rate=lr, beta_1=beta, beta_2=beta); default learning_rate=0.001, beta_2=0.99",
         "Bernstein_et_al_2018(δ=lr, β=beta)",
+        "optax.signum(learning_rate=lr, beta=beta)",
     ),
 )
 def signum(g: Direction, m: Zeros, *, beta: Fraction = 0.9) -> Update:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import SupportsFloat, SupportsIndex
 
 from thalweg.errors import ScheduleError
+from thalweg.formula.hyperparameter import WANTS_GRADIENT
 
 
 def settle_whole_numbers(schedule: object, *names: str, at_least: int = 1) -> None:
@@ -24,6 +25,8 @@ def settle_numbers(
     """Leave in these fields a plain finite number each, within its bounds, or raise `ScheduleError`."""
     for name in names:
         value = getattr(schedule, name)
+        if getattr(value, "requires_grad", False):
+            raise ScheduleError(f"{schedule!r}: `{name}` {WANTS_GRADIENT}")
         plain = _plain(value)
         if plain is None or plain <= above or not least <= plain <= most:
             lower = f"above {above:g}" if above >= least else f"{least:g} or more"

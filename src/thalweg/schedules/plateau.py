@@ -10,14 +10,14 @@ import dataclasses
 import math
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsFloat, get_args
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, get_args
 
 from thalweg.errors import CheckpointError, ScheduleError, did_you_mean
 from thalweg.schedules.checks import settle_numbers, settle_whole_numbers
 from thalweg.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 _Mode = Literal["min", "max"]
 _ThresholdMode = Literal["rel", "abs"]
@@ -39,13 +39,15 @@ class plateau(Schedule):
     """Times a factor whenever a metric has not got better for more than `patience` looks at it. It never ends.
 
     A controller, and no function of the step: its value is its present rate, whatever the step, and changes by
-    `update(metric)` alone. So keep a name for it, and call that after each validation; save its `state_dict` beside
-    the optimizer's. Arguments, defaults and numbers are those of `torch.optim.lr_scheduler.ReduceLROnPlateau`: a
-    metric is better if it beats the best so far by the threshold, relative (`rel`; for metrics that cannot be below
-    0) or absolute (`abs`); after a decay, `cooldown` looks do not count; a decay by no more than `eps` is left out.
+    `update(metric)` alone. So keep a name for it, and call that after each validation. Where it stands is saved and
+    loaded with the state of the optimizer that follows it; without one, save its `state_dict`. Arguments, defaults and
+    numbers are those of `torch.optim.lr_scheduler.ReduceLROnPlateau`: a metric is better if it beats the best so far by
+    the threshold, relative (`rel`; for metrics that cannot be below 0) or absolute (`abs`); after a decay, `cooldown`
+    looks do not count; a decay by no more than `eps` is left out.
 
     All that hold one controller follow it together, as all groups of an optimizer follow torch's; so a chain used for
-    two optimizers has one controller for both, and twice as many updates if each loop calls it. To have them apart,
+    two optimizers has one controller for both, twice as many updates if each loop calls it, and loading the state of
+    one moves it for the other. To have them apart,
     write `plateau(…)` twice, or deepcopy the chain. A copy, a deep copy or what pickle restores begins where the
     original stands and is apart from it from then on; `dataclasses.replace` begins anew. No two are equal.
 
@@ -90,6 +92,10 @@ class plateau(Schedule):
     def length(self) -> None:
         return None
 
+    @property
+    def goes_by_metric(self) -> bool:
+        return True
+
     def formula(self, k: int) -> float:  # noqa: ARG002 - it goes by the metric, not by the step
         return self._course.rate
 
@@ -133,16 +139,6 @@ class plateau(Schedule):
             if type(value) is not type(known[name]) or not (value >= 0 or name == "best") or math.isnan(value):
                 raise CheckpointError(f"{self!r}: the state's `{name}` is {value!r}, which no plateau saves")
         self._settle(_Course(**numbers))
-
-    def until(self, steps: int) -> NoReturn:
-        """Refused: where it will have come to by then is not known beforehand. Raises `ScheduleError`."""
-        raise ScheduleError(
-            f"{self!r} goes by a metric, so that nobody knows its value after {steps!r} steps: "
-            "it cannot be cut short, and nothing can follow it"
-        )
-
-    def __rshift__(self, following: Schedule | Callable[[int], float]) -> NoReturn:
-        raise ScheduleError(f"{self!r} goes by a metric and never ends, so {following!r} cannot come after it")
 
     def __eq__(self, other: object) -> bool:
         return self is other  # whoever replaces a controller by another of equal settings must notice

@@ -38,6 +38,11 @@ class Schedule(ABC):
         """Whether it has no value of its own until something follows it, as a warm-up."""
         return False
 
+    @property
+    def goes_by_metric(self) -> bool:
+        """Whether its value is known at its present step only, as that of `plateau`."""
+        return False
+
     def leading_to(self, following: Schedule, k: int) -> float:  # noqa: ARG002 - a warm-up looks at it
         """Its value when k steps are done and something follows: its own, but for a warm-up."""
         return self(k)
@@ -122,6 +127,8 @@ class succession(Schedule):
 
     def __post_init__(self) -> None:
         for part, following in pairwise(self.parts):
+            if part.goes_by_metric:
+                raise ScheduleError(f"{part!r} goes by a metric and never ends, so {following!r} cannot come after it")
             if part.length is None:
                 raise ScheduleError(
                     f"{part!r} never ends, so {following!r} cannot come after it; "
@@ -136,6 +143,10 @@ class succession(Schedule):
     @property
     def awaits_another(self) -> bool:
         return self.parts[-1].awaits_another
+
+    @property
+    def goes_by_metric(self) -> bool:
+        return self.parts[-1].goes_by_metric
 
     def formula(self, k: int) -> float:
         if self.awaits_another:
@@ -166,6 +177,10 @@ class scaled(Schedule):
     def length(self) -> int | None:
         return self.schedule.length
 
+    @property
+    def goes_by_metric(self) -> bool:
+        return self.schedule.goes_by_metric
+
     def formula(self, k: int) -> float:
         return self.factor * self.schedule(k)
 
@@ -188,6 +203,10 @@ class product(Schedule):
         lengths = [factor.length for factor in self.factors if factor.length is not None]
         return max(lengths) if len(lengths) == len(self.factors) else None
 
+    @property
+    def goes_by_metric(self) -> bool:
+        return any(factor.goes_by_metric for factor in self.factors)
+
     def formula(self, k: int) -> float:
         return math.prod(factor(k) for factor in self.factors)
 
@@ -205,6 +224,11 @@ class cut(Schedule):
     def __post_init__(self) -> None:
         if self.schedule.awaits_another:
             raise ScheduleError(nothing_follows(self.schedule))
+        if self.schedule.goes_by_metric:
+            raise ScheduleError(
+                f"{self.schedule!r} goes by a metric, so that nobody knows its value after {self.steps!r} steps: "
+                "it cannot be cut short, and nothing can follow it"
+            )
         checks.settle_whole_numbers(self, "steps")
 
     @property

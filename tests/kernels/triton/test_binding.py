@@ -14,12 +14,12 @@ from graphs import Graph
 from thalweg.errors import BackendError, HyperparameterError
 from thalweg.formula import Direction, Step, Update, rule
 from thalweg.kernels import Moved, plan
+from thalweg.kernels.tensors import FIRST_SCANNED
 from thalweg.kernels.triton import binding as binding_module
 from thalweg.kernels.triton.binding import TritonBinding
 from thalweg.kernels.triton.constants import Counted
 from thalweg.kernels.triton.emit import CHUNK
 from thalweg.kernels.triton.tables import divide
-from thalweg.kernels.triton.tensors import FIRST_SCANNED
 from tolerances import BACKENDS, TORCH, deviation
 
 if TYPE_CHECKING:

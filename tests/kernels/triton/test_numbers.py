@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.chain import Chain
+    from thalweg.optimizer.layout import NonFinite
 
 WITH_A_WHOLE_BLOCK = (*SHAPES, (600,))
 HALF = [torch.bfloat16, torch.float16]
@@ -212,3 +213,17 @@ def test_a_condition_on_the_step_joins_one_on_the_element(triton: str) -> None:
         optimizer.step()
         path.append(parameter.tolist())
     assert path == [[0, 0, -60], [0, 0, -120], [-11, 10, -186]]
+
+
+@pytest.mark.parametrize("nonfinite", ["raise", "skip"])
+def test_gradients_are_added_up_and_complex_parameters_stepped(triton: str, nonfinite: NonFinite) -> None:
+    arrived = []
+    for backend in (triton, "reference"):
+        tensors = parameters(((3, 4), (600,)), torch.float32)
+        tensors.append(torch.view_as_complex(torch.ones(5, 2)).requires_grad_())
+        stages = (tw.accumulate(3), tw.clip(1.0), tw.adam(), tw.step(0.1))
+        optimizer = tw.Optimizer(tensors, tw.chain(*stages), backend=backend, nonfinite=nonfinite)
+        descend(optimizer, 7)
+        arrived.append([torch.view_as_real(t) if t.is_complex() else t for t in tensors])
+        arrived[-1] += [optimizer.state[tensor]["gathered"] for tensor in tensors[:2]]
+    assert deviation(*arrived) <= BACKENDS[torch.float32]

@@ -16,7 +16,7 @@ from torch.amp import GradScaler
 import thalweg as tw
 from descents import give_gradients, one_parameter, parameters
 from graphs import Graph
-from thalweg.errors import BackendError, HyperparameterError, NonFiniteGradientError
+from thalweg.errors import BackendError, GradientError, HyperparameterError, NonFiniteGradientError
 from thalweg.kernels.triton import exchange
 from tolerances import BACKENDS, TORCH, deviation
 
@@ -402,3 +402,51 @@ def test_a_rate_that_is_no_number_is_told_of() -> None:
         HyperparameterError, match=r"the step's constants, computed from .*lr.*, were no finite numbers"
     ):
         optimizer.step()
+
+
+def test_a_sparse_gradient_is_refused_where_the_device_counts() -> None:
+    layer = torch.nn.Embedding(5, 3, sparse=True)
+    optimizer = tw.Optimizer(layer, tw.chain(tw.gradient_descent(), tw.step(0.1)), **COUNTED)
+    layer(torch.tensor([1, 3])).sum().backward()
+    with pytest.raises(GradientError, match=r"`weight` \(5×3\) is sparse, and the device counts no steps of such ones"):
+        optimizer.step()
+
+
+DROP_INS: dict[str, tuple[Any, Any]] = {
+    "Adam": (tw.Adam, torch.optim.Adam),
+    "NAdam": (tw.NAdam, torch.optim.NAdam),
+    "Rprop": (tw.Rprop, torch.optim.Rprop),
+}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), DROP_INS.values(), ids=DROP_INS)
+def test_a_drop_in_that_is_capturable_as_torchs_is_can_be_captured(
+    ours: Any, theirs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors, twins = (parameters(SHAPES, torch.float32) for _ in range(2))
+    rate = torch.tensor(0.01)
+    optimizer, other = ours(tensors, lr=rate, capturable=True, backend="triton"), theirs(twins, lr=0.01)
+    for some in (tensors, twins):
+        give(some, 0)
+    optimizer.step()
+    other.step()
+    graph = Graph(monkeypatch)
+    with graph:
+        optimizer.step()
+    for k in (1, 2, 3):
+        rate.fill_(0.01 / k)
+        other.param_groups[0]["lr"] = 0.01 / k
+        give(twins, k)
+        for tensor, twin in zip(tensors, twins, strict=True):
+            tensor.grad.copy_(twin.grad)
+        graph.replay()
+        other.step()
+    assert deviation(tensors, twins) <= TORCH[torch.float32]
+
+
+def test_on_a_cpu_a_drop_in_that_is_capturable_steps_as_any_other() -> None:
+    parameter = one_parameter()
+    optimizer = tw.Adam([parameter], lr=0.1, capturable=True)
+    optimizer.step()
+    assert parameter.tolist() == pytest.approx([0.9] * 3)
+    assert not optimizer._step_supports_amp_scaling

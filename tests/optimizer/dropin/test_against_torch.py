@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 import thalweg as tw
 from descents import descend, give_gradients, parameters
-from dropins import CASES, OF_TENSORS_CASES, Settings, default_dtype, label, ours, suited, theirs
+from dropins import CASES, NAMES, OF_TENSORS, OF_TENSORS_CASES, Settings, default_dtype, label, ours, suited, theirs
 from tolerances import TORCH, TORCH_DECOUPLED, deviation
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHAPES = ((3, 4), (), (7,), (2, 1, 3), (0,), (5, 300))
 every_case = pytest.mark.parametrize("case", CASES + OF_TENSORS_CASES, ids=label)
@@ -46,19 +51,26 @@ def test_in_single_precision(case: tuple[str, Settings]) -> None:
     assert deviation(found, expected) <= (TORCH_DECOUPLED if rounds_more else TORCH[torch.float32])
 
 
-@every_case
-def test_single_precision_is_no_further_from_double_precision_than_torch(case: tuple[str, Settings]) -> None:
-    name, settings = case
-    found, plain, exact = (parameters(suited(name, SHAPES), torch.float32) for _ in range(3))
-    truth = [parameter.detach().double().requires_grad_() for parameter in exact]
-    optimizers = ours(name)(found, **settings), theirs(name)(plain, **settings), theirs(name)(truth, **settings)
-    for step in range(100):
+def beside_double_precision(
+    name: str, dtype: torch.dtype, settings: Settings, exact: Settings, steps: int
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Where ours and torch's arrive in a dtype, and torch's in double precision, by the same rounded gradients."""
+    found, plain = (parameters(suited(name, SHAPES), dtype) for _ in range(2))
+    truth = [parameter.detach().double().requires_grad_() for parameter in found]
+    optimizers = ours(name)(found, **settings), theirs(name)(plain, **settings), theirs(name)(truth, **settings | exact)
+    for step in range(steps):
         give_gradients(found, step)
         for mine, other, wide in zip(found, plain, truth, strict=True):
             assert mine.grad is not None
             other.grad, wide.grad = mine.grad.clone(), mine.grad.double()
         for optimizer in optimizers:
             optimizer.step()
+    return found, plain, truth
+
+
+@every_case
+def test_single_precision_is_no_further_from_double_precision_than_torch(case: tuple[str, Settings]) -> None:
+    found, plain, truth = beside_double_precision(case[0], torch.float32, case[1], {}, 100)
     distance = deviation(found, truth)
     assert distance <= TORCH[torch.float32]
     assert distance <= 1.5 * deviation(plain, truth) + 1e-7  # a last bit this way or that is luck
@@ -97,12 +109,17 @@ def test_half_precision_stays_within_a_rounding_of_torchs_fused_kernel(
     assert deviation(found, expected) <= torch.finfo(dtype).eps
 
 
-@pytest.mark.parametrize(
-    "option", [{"foreach": True}, {"foreach": False}, {"fused": True}, {"capturable": True}], ids=str
-)
-def test_options_of_torchs_implementation_are_taken_and_make_no_difference(option: dict[str, bool]) -> None:
-    plain = descend(tw.Adam(parameters()), 5)
-    assert all(torch.equal(a, b) for a, b in zip(descend(tw.Adam(parameters(), **option), 5), plain, strict=True))
+@pytest.mark.parametrize("name", [*NAMES, *OF_TENSORS])
+def test_options_of_torchs_implementation_are_taken_and_make_no_difference(name: str) -> None:
+    shapes = suited(name, SHAPES)
+    plain = descend(ours(name)(parameters(shapes)), 3)
+    known = inspect.signature(theirs(name)).parameters.keys() & {"foreach", "fused", "capturable"}
+    assert "foreach" in known
+    for option in known:
+        for value in (True, False):
+            optimizer = ours(name)(parameters(shapes), **{option: value})
+            assert optimizer.param_groups[0][option] is value
+            assert all(torch.equal(a, b) for a, b in zip(descend(optimizer, 3), plain, strict=True))
 
 
 def test_the_rate_and_the_betas_may_be_tensors_that_change() -> None:
@@ -116,6 +133,17 @@ def test_the_rate_and_the_betas_may_be_tensors_that_change() -> None:
         rate.mul_(0.5)
         reached.append(descend(optimizer, 3, start=3))
     assert deviation(*reached) <= TORCH[torch.float64]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("name", OF_TENSORS)
+def test_half_precision_is_no_further_from_double_precision_than_torch(name: str, dtype: torch.dtype) -> None:
+    eps = {"eps": (torch.finfo(dtype).eps, 1e-3)} if name == "Adafactor" else {}
+    found, plain, truth = beside_double_precision(name, dtype, {}, eps, 10)
+    distance, rounding = deviation(found, truth), torch.finfo(dtype).eps
+    assert 0 < distance <= 4 * rounding
+    if (name, dtype) != ("NAdam", torch.float16):  # there torch's eps rounds to nothing, and it divides by it
+        assert distance <= 1.5 * deviation(plain, truth) + rounding / 2
 
 
 @pytest.mark.parametrize("name", ["ASGD", "NAdam", "Adafactor"])

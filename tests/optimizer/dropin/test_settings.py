@@ -9,6 +9,7 @@ import torch
 
 import thalweg as tw
 from descents import one_parameter
+from dropins import NAMES
 from thalweg.errors import HyperparameterError
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (made("Adam", eps=-1), r"Adam: `eps` is -1; it must lie in \[0, ∞\)"),
     (made("Adam", lr=torch.ones(2)), "Adam: `lr` is a tensor of 2 elements; it must have one"),
     (
-        made("Adam", differentiable=True),
-        "Adam: `differentiable=True` is not to be had here; use torch.optim.Adam for it",
+        made("Adam", lr=torch.tensor(0.1, requires_grad=True)),
+        "Adam: `lr` is a tensor that requires grad, and no gradient",
     ),
     (made("AdamW", weight_decay=-1), r"AdamW: `weight_decay` is -1; it must lie in \[0, ∞\)"),
     (made("Adamax", betas=(0.9, 1.5)), r"Adamax: `betas\[1\]` is 1.5; it must lie in \[0, 1\)"),
@@ -54,7 +55,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (made("NAdam", momentum_decay=-1), r"NAdam: `momentum_decay` is -1; it must lie in \[0, ∞\)"),
     (made("ASGD", weight_decay=-1), r"ASGD: `weight_decay` is -1; it must lie in \[0, ∞\)"),
     (made("Adafactor", d=0.5), r"Adafactor: `d` is 0.5; it must lie in \[1, ∞\)"),
-    (made("Adafactor", beta2_decay=0.1), r"Adafactor: `beta2_decay` is 0.1; it must lie in \(-inf, 0\]"),
+    (made("Adafactor", beta2_decay=0.1), r"Adafactor: `beta2_decay` is 0.1; it must lie in \(-∞, 0\]"),
     (made("Adafactor", eps=(-1, 1e-3)), r"Adafactor: `eps\[0\]` is -1; it must be None or a number in \[0, ∞\)"),
     (made("Adafactor", eps=(None, None)), r"Adafactor: `eps\[1\]` is None; it must be a number in \[0, ∞\)"),
     (made("Adafactor", eps=1e-3), "Adafactor cannot read the settings .*eps=0.001"),
@@ -71,6 +72,13 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
 def test_a_wrong_setting_names_itself_and_its_range(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(HyperparameterError, match=message):
         make()
+
+
+@pytest.mark.parametrize("name", [*NAMES, "NAdam", "ASGD"])
+def test_a_differentiable_step_is_refused_with_the_way_to_have_one(name: str) -> None:
+    message = f"{name}: `differentiable=True` is not to be had here; use thalweg.functional, or torch.optim.{name}"
+    with pytest.raises(HyperparameterError, match=message):
+        made(name, differentiable=True)()
 
 
 def test_a_wrong_setting_of_a_group_names_itself() -> None:

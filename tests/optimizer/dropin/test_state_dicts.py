@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -24,6 +24,9 @@ from dropins import (
     theirs,
 )
 from tolerances import TORCH, deviation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def reloaded(state_dict: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +103,24 @@ def test_the_state_of_torchs_fused_optimizer_is_taken() -> None:
     second = tw.Adam([p.requires_grad_() for p in starts])
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     assert deviation(descend(second, 3, start=3), descend(first, 3, start=3)) <= TORCH[torch.float64]
+
+
+@pytest.mark.parametrize("foreach", [True, False])
+@pytest.mark.parametrize("name", OF_TENSORS)
+def test_groups_in_single_precision_go_both_ways_whichever_way_torch_computes(name: str, foreach: bool) -> None:
+    def made(make: Callable[..., torch.optim.Optimizer], tensors: list[torch.Tensor]) -> torch.optim.Optimizer:
+        own = {"weight_decay": 0.1, "lr": 0.05}
+        return make([{"params": tensors[:2]}, {"params": tensors[2:], **own}], lr=0.02, foreach=foreach)
+
+    shapes = suited(name, SHAPES)
+    uninterrupted = descend(made(theirs(name), parameters(shapes, torch.float32)), 20)
+    for before, after in ((theirs(name), ours(name)), (ours(name), theirs(name))):
+        first = made(before, parameters(shapes, torch.float32))
+        reached = descend(first, 10)
+        second = made(after, [p.requires_grad_() for p in reached])
+        second.load_state_dict(reloaded(first.state_dict()))
+        assert [group["foreach"] for group in second.param_groups] == [foreach, foreach]
+        assert deviation(descend(second, 10, start=10), uninterrupted) <= TORCH[torch.float32]
 
 
 def test_a_state_in_single_precision_serves_a_model_in_half() -> None:

@@ -43,6 +43,7 @@ class Gathering:
             level: max(sum(r.level in own for r in one.reductions) for one in plan.passes)
             for level, own in ((Level.TENSOR, PER_PIECE), (Level.ROW, {Level.ROW}), (Level.COLUMN, {Level.COLUMN}))
         }
+        self._pieces = len(pieces)
         self._partials = np.zeros(len(pieces) * most[Level.TENSOR])
         self._row_outputs = np.zeros((most[Level.ROW], lengths[Level.ROW]))
         self._column_outputs = np.zeros((most[Level.COLUMN], parts))
@@ -83,7 +84,7 @@ class Gathering:
     def gathered(self, one: Pass) -> dict[str, Tensor]:
         """What a pass has gathered, as vectors of its level; for the model, one value for each tensor."""
         of_pieces = [r for r in one.reductions if r.level in PER_PIECE]
-        partials = self._partials.reshape(-1, max(len(of_pieces), 1))
+        partials = self._partials[: self._pieces * len(of_pieces)].reshape(self._pieces, len(of_pieces))
         found = {r.name: self._merged(r, partials[:, place]) for place, r in enumerate(of_pieces)}
         by_row = [r for r in one.reductions if r.level is Level.ROW]
         found |= {r.name: torch.from_numpy(self._row_outputs[place].copy()) for place, r in enumerate(by_row)}

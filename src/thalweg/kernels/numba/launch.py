@@ -30,17 +30,24 @@ class Block:
 
     `addresses` has a row for each tensor and a column for each slot, `rows` the place of each tensor's constants in
     `constants`. All three may be changed between launches, in place. `tables` are those of coarse values, by their
-    names in `thalweg.kernels.numba.emit.WORDS`, and the numbers beside them.
+    names in `thalweg.kernels.numba.emit.WORDS`, and the numbers beside them. `bounds` are those of the jobs, where they
+    are known.
     """
 
     def __init__(
-        self, tensors: int, slots: int, constants: int, precision: type, pieces: Sequence[tuple[int, ...]]
+        self,
+        tensors: int,
+        slots: int,
+        constants: int,
+        precision: type,
+        pieces: Sequence[tuple[int, ...]] | Words,
+        bounds: Words | None = None,
     ) -> None:
         self.addresses: Words = np.zeros((tensors, slots), dtype=np.int64)
         self.rows: Words = np.zeros(tensors, dtype=np.int64)
         self.constants = np.zeros((1, max(constants, 1)), dtype=precision)
         self._pieces = np.array(pieces, dtype=np.int64)
-        self._jobs = jobs(pieces)
+        self._jobs = jobs(list(pieces)) if bounds is None else bounds
         self._words = np.zeros(8 + len(WORDS), dtype=np.int64)
         self._words[5] = len(self._jobs) - 1
         self._place_tables()

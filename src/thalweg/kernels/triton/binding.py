@@ -14,13 +14,13 @@ import torch
 
 from thalweg.errors import BackendError
 from thalweg.kernels.geometry import as_stack
+from thalweg.kernels.tensors import Tensors
 from thalweg.kernels.triton.compile import kernel_for
 from thalweg.kernels.triton.constants import Counting
 from thalweg.kernels.triton.emit import THREADS, block_size, check_dtype, emit
 from thalweg.kernels.triton.exchange import Notes, is_capturing, keep
 from thalweg.kernels.triton.gathering import Gathering
 from thalweg.kernels.triton.tables import Tables, divide
-from thalweg.kernels.triton.tensors import Tensors
 from thalweg.kernels.triton.tile_emit import emit_tiles
 from thalweg.kernels.triton.tile_gathering import TileGathering
 from thalweg.kernels.triton.tiles import divide_by_row

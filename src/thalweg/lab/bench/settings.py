@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from thalweg import rules
+from thalweg.chain import matrix_methods
 from thalweg.errors import RaceError, did_you_mean
 from thalweg.lab.bench.optax_side import has_optax
 
@@ -55,6 +56,8 @@ class Bench:
 
     def __post_init__(self) -> None:
         for name in self.rules:
+            if name in matrix_methods():
+                raise RaceError(f"`{name}` sees a weight as a matrix; the bench measures rules that step elements")
             rules.get(name)
         _check("dtype", self.dtype, DTYPES)
         if self.device not in DEVICES:

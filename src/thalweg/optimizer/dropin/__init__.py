@@ -8,6 +8,7 @@ from thalweg.optimizer.dropin.muon import Muon
 from thalweg.optimizer.dropin.nadam import NAdam
 from thalweg.optimizer.dropin.radam import RAdam
 from thalweg.optimizer.dropin.sgd import SGD, Rprop
+from thalweg.optimizer.dropin.sparse_adam import SparseAdam
 
 __all__ = [
     "ASGD",
@@ -23,4 +24,5 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "SparseAdam",
 ]

@@ -10,6 +10,7 @@ import torch
 from thalweg.chain import Chain, Step, decay
 from thalweg.errors import HyperparameterError
 from thalweg.formula import Range, Rule, Stage, Value
+from thalweg.formula.hyperparameter import WANTS_GRADIENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,12 +38,16 @@ class TorchDialect:
     optional_states: frozenset[str] = frozenset()
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Entries of a group that are not the user's to choose."""
+    rows_only: bool = False
 
     def complete(self, group: dict[str, Any]) -> None:
         """Refuse a wrong setting at once, not at the first step."""
         self.mend(group)
         if group.get("differentiable"):
-            message = f"{self.name}: `differentiable=True` is not to be had here; use torch.optim.{self.name} for it"
+            message = (
+                f"{self.name}: `differentiable=True` is not to be had here; use thalweg.functional, or "
+                f"torch.optim.{self.name}"
+            )
             raise HyperparameterError(message)
         for name, wanted in self.ranges.items():
             value = group[name]
@@ -75,6 +80,8 @@ class TorchDialect:
         if isinstance(value, torch.Tensor) and value.numel() != 1:
             message = f"{self.name}: `{name}` is a tensor of {value.numel()} elements; it must have one"
             raise HyperparameterError(message)
+        if isinstance(value, torch.Tensor) and value.requires_grad:
+            raise HyperparameterError(f"{self.name}: `{name}` {WANTS_GRADIENT}")
         if isinstance(value, bool) or not isinstance(value, int | float | torch.Tensor):
             message = f"{self.name}: `{name}` is {value!r}; it must be a number in {wanted}"
             raise HyperparameterError(message)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import torch
 
-from thalweg.chain import LEARNING_RATE
 from thalweg.errors import HyperparameterError, did_you_mean
 from thalweg.formula import Level
 from thalweg.formula.scalar import REDUCTIONS
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.chain import Chain
-    from thalweg.formula import Hyperparameter, Scalar, Schedule, Trace
+    from thalweg.formula import Scalar, Schedule, Trace
     from thalweg.optimizer.functional.structure import Structure
 
 Number: TypeAlias = "float | Schedule | Tensor | Mapping[str, float | Tensor] | Sequence[float | Tensor]"
@@ -36,7 +35,7 @@ class Numbers:
     ) -> None:
         self._chain = chain
         self._structure = structure
-        self._known = _hyperparameters(chain, traces)
+        self._known = chain.hyperparameters(*traces)
         defaults = chain.numbers(*traces)
         for name in given:
             if name not in defaults:
@@ -83,14 +82,6 @@ class Numbers:
 
     def _checked(self, name: str, value: float, owner: str) -> float:
         return float(self._known[name].check(value, owner))  # pyright: ignore[reportArgumentType]  # no option is a number
-
-
-def _hyperparameters(chain: Chain, traces: Sequence[Trace]) -> dict[str, Hyperparameter]:
-    named = {name: origin for traced in traces for name, origin in traced.hyperparameters.items()}
-    return {
-        "lr": LEARNING_RATE,
-        **{name: chain.rules[place].rule.hyperparameters[local] for name, (place, local) in named.items()},
-    }
 
 
 def _as_count(steps: Tensor, name: str, schedule: Schedule) -> int:

@@ -166,6 +166,12 @@ def functional(
     if not isinstance(chain, Chain):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code may pass anything
         raise ChainError(f"functional() takes a chain, and got {chain!r}; write `functional(chain(…, step(…)))`")
     for place, stage in enumerate(chain.rules):
+        if isinstance(stage, Stage) and stage.rule.calls is not None:
+            message = (
+                f"chain stage {place + 1}, {stage!r}: decides about whole calls of `step`, and those of functional() "
+                "are yours: add gradients up, or leave a step out, before you call it"
+            )
+            raise ChainError(message)
         if not isinstance(stage, Stage):
             message = (
                 f"chain stage {place + 1}, {stage!r}: is no formula over elements, and functional() has no derivative "

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from thalweg.kernels.triton.tables import Words
+    from thalweg.kernels.numba.launch import Words
 
 _GRADIENT = attrgetter("grad")
 _ADDRESS = torch.Tensor.data_ptr
@@ -31,9 +31,18 @@ FIRST_SCANNED = 3
 
 
 class Tensors:
-    """The parameters of one launch and their gradients; `table` has a row for each, and their addresses come first."""
+    """The parameters of one launch and their gradients; `table` has a row for each, and their addresses come first.
 
-    def __init__(self, parameters: Sequence[Tensor], table: Words, *, by_row: bool = False) -> None:
+    `by_row` wants rows in memory one after the other; `may_scan` allows a look through torch's C interface, while which
+    no other thread runs.
+    """
+
+    scan: Scan | None = None
+    """That look, once the tensors have long been where they were; it can launch a kernel, too."""
+
+    def __init__(
+        self, parameters: Sequence[Tensor], table: Words, *, by_row: bool = False, may_scan: bool = True
+    ) -> None:
         self._parameters = list(parameters)
         self._table = table
         self._bound = [(p.shape, p.dtype, p.stride(), p.device) for p in parameters]
@@ -48,10 +57,9 @@ class Tensors:
         self._addresses: Words | None = None
         self._held: list[Tensor] = []
         self._is_as_before: Callable[..., bool] | None = None
-        self._scan: Scan | None = None
         self._looked = 0
         plain = all(type(p) in (torch.Tensor, torch.nn.Parameter) and p.is_contiguous() for p in parameters)
-        self._may_scan = plain and not self._copies
+        self._may_scan = may_scan and plain and not self._copies
 
     def find(self) -> None:
         """Find them and write their addresses.
@@ -59,10 +67,14 @@ class Tensors:
         Raises `TypeError` if a gradient is None, `RuntimeError` if it has no memory of its own (a sparse one), and
         `Moved` if a parameter has another shape, dtype or layout than it had.
         """
-        if self._scan is not None:
-            if self._scan.find():
-                return
-            self._scan, self._looked = None, 0
+        if self.scan is not None and self.scan.find():
+            return
+        self.find_anew()
+
+    def find_anew(self) -> None:
+        """As `find`, from Python: somebody may have changed something."""
+        if self.scan is not None:
+            self.scan, self._looked = None, 0
         parameters = self._parameters
         count = len(parameters)
         gradients: list[Tensor] = list(map(_GRADIENT, parameters))
@@ -78,14 +90,15 @@ class Tensors:
                 self._table[place, _PARAMETER_COLUMN] = copy.data_ptr()
             self._copy_gradients(gradients, gradient_addresses)
         self._table[:, _GRADIENT_COLUMN] = gradient_addresses
-        self._held = gradients  # until they are launched upon
+        self._held = gradients  # until they are launched upon: another thread may drop them meanwhile
         self._looked += 1
         if self._may_scan and self._looked == FIRST_SCANNED and self._is_as_before and can_scan():
-            self._scan = Scan(parameters, addresses, self._table)
+            self.scan = Scan(parameters, addresses, self._table)
 
     def release(self) -> None:
         """Let go of the gradients that `find` holds: after a launch, torch keeps their memory for those behind it."""
         self._held = []
+        self._copied_gradients = {}
 
     def fetch(self) -> None:
         """Copy those parameters that go through a copy."""
@@ -104,8 +117,8 @@ class Tensors:
 
     def count(self) -> None:
         """Tell autograd that the parameters have changed."""
-        if self._scan is not None:
-            self._scan.bump_versions()
+        if self.scan is not None:
+            self.scan.bump_versions()
         else:
             torch.autograd.graph.increment_version([p for p in self._parameters if not p.is_inference()])
 

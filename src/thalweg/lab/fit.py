@@ -1,0 +1,80 @@
+"""Whether an optimizer can step what a problem has: asked before a race begins, not in each of its runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thalweg.chain import Route, Whole
+from thalweg.errors import RaceError, ThalwegError
+from thalweg.lab.entries import SurfaceReference, problem_of
+from thalweg.optimizer import Optimizer
+from thalweg.optimizer.selection import check_patterns, kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thalweg.chain import Chain
+    from thalweg.lab.contenders import Contender
+    from thalweg.lab.entries import Reference, TrainingReference
+
+
+def check_fit(entrant: Contender, reference: Reference) -> None:
+    """Refuse an optimizer that cannot step the problem, or whose matrix method would have nothing to step in it.
+
+    Raises `RaceError` where the two do not fit, `ChainError` for a chain that does not compose anywhere.
+    """
+    built = entrant.build(entrant.default)
+    for chain in chains_of(built):
+        if not chain.selects:  # which of its stages meet is told by a model alone
+            _ = chain.traces()
+    if not isinstance(built, Route) and not built.selects and not built.wholes:
+        return  # it steps whatever there is
+    if isinstance(reference, SurfaceReference):
+        why = _refusal_on_surface(built, len(reference.start))
+    else:
+        why = _refusal_in_training(built, reference)
+    if why:
+        raise RaceError(f"`{entrant.name}` cannot race on `{reference.name}`: {why}")
+
+
+def chains_of(built: Chain | Route) -> tuple[Chain, ...]:
+    """The chains of a route, or the one that it is."""
+    return tuple(chain for _, chain in built.entries) if isinstance(built, Route) else (built,)
+
+
+def evaluates_apart(optimizer: Optimizer) -> bool:
+    """Whether some parameter is to be evaluated where it is not: at an average, or where a schedule-free rule says."""
+    treated = ((group["chain"], kinds(group, group["chain"])) for group in optimizer.param_groups)
+    return any(traced.evaluation is not None for chain, some in treated for traced in chain.traces(some))
+
+
+def _refusal_on_surface(built: Chain | Route, dimension: int) -> str:
+    if isinstance(built, Route) or built.selects:
+        return "a surface has one vector to step, without role or name; race it on a training problem, as mnist_mlp"
+    refusals = (whole.refusal((dimension,), None) for whole in _wholes(built))
+    return next((f"a surface has one vector to step, and {refusal}" for refusal in refusals if refusal), "")
+
+
+def _refusal_in_training(built: Chain | Route, reference: TrainingReference) -> str:
+    model = problem_of(reference).build_model(0)
+    names = [name for name, _ in model.named_parameters()]
+    try:
+        for chain in chains_of(built):
+            check_patterns(chain, names)
+        groups = Optimizer(model, built, backend="reference").param_groups
+    except ThalwegError as error:
+        return str(error)
+    used: list[Whole] = []
+    roles: dict[str, None] = {}
+    for group in groups:
+        chain = group["chain"]
+        roles |= dict.fromkeys(group.get("roles", ()))
+        used += [whole for kind in kinds(group, chain) if (whole := chain.whole_for(kind)) is not None]
+    idle = [whole for chain in chains_of(built) for whole in _wholes(chain) if whole not in used]
+    if idle:
+        return f"{idle[0]!r} has nothing to step there: the parameters' roles are {', '.join(roles)}"
+    return ""
+
+
+def _wholes(chain: Chain) -> Iterator[Whole]:
+    return (stage for stage in chain.stages if isinstance(stage, Whole))
