@@ -77,10 +77,6 @@ class ReportError(ThalwegError, RuntimeError):
     """A report or a film that cannot be drawn."""
 
 
-NEAR = 0.6
-"""How like each other names must be for one to be meant by the other; difflib's own default."""
-
-
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
     """The end of a sentence about an unknown name: the nearest known ones, or else all of them, or `otherwise`.
 
@@ -92,21 +88,8 @@ def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str
     'known are: adam, sgd'
     """
     names = sorted(known)
-    typed = name.casefold()
-    alike = [candidate for candidate in names if candidate.casefold() == typed]
-    near = (
-        alike
-        or sorted(
-            (candidate for candidate in names if _likeness(typed, candidate.casefold()) >= NEAR),
-            key=lambda candidate: _likeness(typed, candidate.casefold()) + _likeness(name, candidate),
-            reverse=True,
-        )[:3]
-    )
+    alike = [candidate for candidate in names if candidate.casefold() == name.casefold()]
+    near = alike or difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(f"`{candidate}`" for candidate in near) + "?"
     return otherwise or "known are: " + ", ".join(names)
-
-
-def _likeness(a: str, b: str) -> float:
-    """From 0 to 1."""
-    return difflib.SequenceMatcher(a=b, b=a).ratio()

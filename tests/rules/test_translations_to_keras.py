@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -14,14 +15,13 @@ from tolerances import TORCH, deviation
 from translations import STEPS, Case, both, cases, constant, differing_defaults, falling, our_path, start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
     from thalweg.formula import Rule
 
 os.environ.setdefault("KERAS_BACKEND", "jax" if find_spec("jax") else "torch")
-os.environ.setdefault("JAX_ENABLE_X64", "1")
 keras = pytest.importorskip("keras", reason="Keras is not installed: pip install keras")
 CASES = cases("Keras")
 IN_SINGLE_PRECISION = {"keras.optimizers.Adafactor": 1e-6}
@@ -31,8 +31,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 
 @pytest.fixture(autouse=True)
-def double_precision() -> None:
+def double_precision() -> Iterator[None]:
     keras.config.set_floatx("float64")
+    wide = pytest.importorskip("jax").enable_x64(True) if keras.backend.backend() == "jax" else contextlib.nullcontext()
+    with wide:
+        yield
 
 
 def tolerance(case: Case) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -46,18 +46,45 @@ def shape_of(level: Level, shape: Sequence[int]) -> tuple[int, ...]:
             return ()
 
 
+def kept_dimensions(level: Level, dimensions: int) -> frozenset[int]:
+    """Those of a parameter's dimensions that its values of a level have, too: where they have more than one value."""
+    return frozenset(at for at, size in enumerate(shape_of(level, (2,) * dimensions)) if size == 2)
+
+
 def split(vector: Tensor, level: Level, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
     """A vector of a level's values as one tensor for each parameter, of a shape that broadcasts to its own."""
     own = [shape_of(level, shape) for shape in shapes]
     return [part.reshape(one) for part, one in zip(vector.split(list(map(math.prod, own))), own, strict=True)]
 
 
-class Geometry:
-    """The matrices, rows and columns of tensors of these shapes, none of them empty."""
+class Exchange(Protocol):
+    """What knows the other parts of tensors of which this process has one each."""
 
-    def __init__(self, shapes: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> None:
+    @property
+    def shapes(self) -> Sequence[Sequence[int]]:
+        """Those of the tensors in whole."""
+        ...
+
+    def merged(self, operation: str, values: Tensor, source: Level, target: Level) -> Tensor:
+        """Totals, or the largest, of values of one level for a coarser one, put together from all parts."""
+        ...
+
+
+class Geometry:
+    """The matrices, rows and columns of tensors of these shapes, none of them empty.
+
+    With an `exchange`, they are parts of tensors, which may be empty; sizes are those of the whole tensors.
+    """
+
+    def __init__(
+        self,
+        shapes: Sequence[Sequence[int]],
+        device: torch.device | str = "cpu",
+        exchange: Exchange | None = None,
+    ) -> None:
         self.stacks = [as_stack(shape) for shape in shapes]
         self.device = device
+        self._exchange = exchange
 
     @cached_property
     def lengths(self) -> dict[Level, list[int]]:
@@ -78,11 +105,12 @@ class Geometry:
     @cached_property
     def sizes(self) -> dict[Level, Tensor]:
         """How many elements a tensor, a matrix, a row and a column has, in vectors of float64."""
+        whole = self.stacks if self._exchange is None else [as_stack(shape) for shape in self._exchange.shapes]
         own = {
-            Level.TENSOR: [batch * rows * columns for batch, rows, columns in self.stacks],
-            Level.MATRIX: [rows * columns for _, rows, columns in self.stacks],
-            Level.ROW: [columns for _, _, columns in self.stacks],
-            Level.COLUMN: [rows for _, rows, _ in self.stacks],
+            Level.TENSOR: [batch * rows * columns for batch, rows, columns in whole],
+            Level.MATRIX: [rows * columns for _, rows, columns in whole],
+            Level.ROW: [columns for _, _, columns in whole],
+            Level.COLUMN: [rows for _, rows, _ in whole],
         }
         return {level: self.spread(self._vector(sizes), Level.TENSOR, level) for level, sizes in own.items()}
 
@@ -95,6 +123,17 @@ class Geometry:
 
     def gather(self, operation: str, values: Tensor, source: Level, target: Level) -> Tensor:
         """The total, mean or largest of values of one level for each value of a coarser one."""
+        if self._exchange is None:
+            return self._gather(operation, values, source, target)
+        if operation == "mean":
+            coarse = Level.TENSOR if target in PER_TENSOR else target
+            whole = Geometry(self._exchange.shapes).lengths
+            counts = [count // of for count, of in zip(whole[source], whole[coarse], strict=True)]
+            total = self.gather("total", values, source, target)
+            return total / self.spread(self._vector(counts), Level.TENSOR, target)
+        return self._exchange.merged(operation, self._gather(operation, values, source, target), source, target)
+
+    def _gather(self, operation: str, values: Tensor, source: Level, target: Level) -> Tensor:
         if (source, target) not in self._segments:
             lengths = self._lengths_in(source, target)
             one_each = all(length == 1 for length in lengths)

@@ -25,7 +25,7 @@ class Accumulation:
     def __init__(self, members: Sequence[Member], readings: Sequence[Reading], state: WatchedState) -> None:
         self._members = members
         self._readings = readings
-        self._calls = torch.tensor([float(state.get(m.parameter, {}).get(CALLS, 0)) for m in members])
+        self._calls = torch.tensor([float(state.get(m.whole, {}).get(CALLS, 0)) for m in members])
 
     def turn(self) -> tuple[bool, ...]:
         """Of each group, whether this call only adds."""
@@ -40,9 +40,9 @@ class Accumulation:
         """Meanwhile, members that move by what they added before and have no gradient now have one of zeros."""
         waiting = self._calls.tolist()
         lacking = [
-            member.parameter
+            member.whole
             for member, calls in zip(self._members, waiting, strict=True)
-            if calls and member.parameter.grad is None and member.reading.waits and not member.reading.adds
+            if calls and member.whole.grad is None and member.reading.waits and not member.reading.adds
         ]
         for parameter in lacking:
             parameter.grad = torch.zeros_like(parameter, requires_grad=False)

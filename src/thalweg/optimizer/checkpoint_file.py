@@ -14,6 +14,7 @@ import torch
 
 from thalweg.errors import CheckpointError
 from thalweg.optimizer.named import check_optimizer, load_named_state, named_state
+from thalweg.optimizer.sharding import is_spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -160,6 +161,12 @@ class _Packing:
         """The tensor in memory of its own and without gaps: itself where it lies so, else a copy."""
         if tensor.layout != torch.strided:
             message = f"`{path}` is a {tensor.layout} tensor; only dense ones are written to a file"
+            raise CheckpointError(message)
+        if is_spread(tensor):
+            message = (
+                f"`{path}` lies on several processes, and a file is written by one; save the optimizer with "
+                "torch.distributed.checkpoint"
+            )
             raise CheckpointError(message)
         tensor = tensor.detach()
         memory = tensor.untyped_storage()

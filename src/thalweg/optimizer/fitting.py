@@ -14,6 +14,7 @@ from thalweg.optimizer.dropin.dialect import TorchDialect
 from thalweg.optimizer.expected import Expected
 from thalweg.optimizer.load_report import LoadReport, other_beginning
 from thalweg.optimizer.positions import controllers_in, counts_of, misfit, schedules_of
+from thalweg.optimizer.sharding import is_spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -220,6 +221,8 @@ def _copied(state: Mapping[str, Any], parameter: Tensor) -> dict[str, Any]:
 
 
 def _placed(value: Tensor, parameter: Tensor) -> Tensor:
+    if is_spread(value) or is_spread(parameter):
+        return value.detach().clone()  # what is whole is cut as the parameter is, before the next step
     if value.shape == parameter.shape:
         new = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False)
     else:

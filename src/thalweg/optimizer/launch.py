@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from thalweg.kernels import Plan
     from thalweg.optimizer.coarse_states import CoarseStates
     from thalweg.optimizer.formulas import Formula
+    from thalweg.optimizer.sharding import Exchange, Shard
+    from thalweg.optimizer.sharding.shard import Cut
 
 
 class Binding(Protocol):
@@ -68,20 +70,32 @@ class Member:
     """A parameter in its group."""
 
     parameter: Tensor
+    """What is stepped: where the parameter lies on several processes, its part on this one."""
     place: int
     """Among all parameters of the optimizer."""
     reading: Reading
     label: str
+    shard: Shard | None = None
+
+    @property
+    def whole(self) -> Tensor:
+        """The parameter as it stands in its group."""
+        return self.parameter if self.shard is None else self.shard.whole
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """How it is cut, if this process has a part of it alone."""
+        return () if self.shard is None else self.shard.cuts
 
     @property
     def formula(self) -> Formula:
         """What the group's chain does to this parameter."""
-        return self.reading.formula_of(self.parameter)
+        return self.reading.formula_of(self.whole)
 
     @property
     def name(self) -> str:
         """What an error calls it."""
-        return f"{self.label} ({'×'.join(map(str, self.parameter.shape)) or 'a scalar'})"
+        return f"{self.label} ({'×'.join(map(str, self.whole.shape)) or 'a scalar'})"
 
 
 @dataclass(eq=False)
@@ -93,6 +107,8 @@ class Launch:
     binding: Binding
     check: Binding | None
     coarse_states: CoarseStates
+    exchange: Exchange | None = None
+    """Where a member is cut."""
     _program: Program | None = None
     _between: Between | None = None
     _constants: list[tuple[float, ...]] = field(default_factory=list[tuple[float, ...]])
@@ -151,7 +167,8 @@ class Launch:
     def begin(self, model_sizes: Mapping[str, float]) -> None:
         """Compute the coarse values that need no pass, before the first one."""
         if self._program is None:
-            self._program = Program(self.plan, Geometry([shape_in_parts(member.parameter) for member in self.members]))
+            shapes = [shape_in_parts(member.parameter) for member in self.members]
+            self._program = Program(self.plan, Geometry(shapes, exchange=self.exchange))
         constants = torch.tensor(self._constants, dtype=torch.float64)[self._places]
         states = self.coarse_states.read(self.members, self.plan.coarse_states)
         self._between = Between(self._program, constants, states, model_sizes)

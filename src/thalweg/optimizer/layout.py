@@ -15,6 +15,7 @@ from thalweg.kernels.parts import PartsBinding
 from thalweg.optimizer.capturable import CapturableLaunch
 from thalweg.optimizer.launch import Launch
 from thalweg.optimizer.matrix_launch import MatrixLaunch
+from thalweg.optimizer.sharding import Exchange, ShardsBinding
 from thalweg.optimizer.sparse import bind_rows, is_sparse
 
 if TYPE_CHECKING:
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
     from thalweg.optimizer.launch import Member
     from thalweg.optimizer.matrix_states import MatrixStates, Stack
     from thalweg.optimizer.rounds import Rounds
+    from thalweg.optimizer.sharding import Shard
 
 Backend: TypeAlias = Literal["auto", "numba", "triton", "reference"]
 
 
-NonFinite: TypeAlias = Literal["raise", "skip", "propagate"]
 Mask: TypeAlias = "tuple[torch.layout | None, ...]"
 """Of each parameter, the layout of its gradient if it has one."""
+NonFinite: TypeAlias = Literal["raise", "skip", "propagate"]
 Looks: TypeAlias = Literal["as it moves", "first", "never"]
 """When a launch looks for gradients that are not finite."""
 
@@ -69,6 +71,7 @@ class Layout:
     moving: list[Tensor]
     places: np.ndarray[Any, Any] | slice
     idle: list[Tensor]
+    shards: list[Shard]
     mask: Mask
     turn: tuple[bool, ...]
     """Of each group, whether it only adds up gradients; empty where no chain does."""
@@ -80,10 +83,28 @@ class Layout:
         """Whether only the first passes of a step tell whether it is made."""
         return any(len(launch.plan.passes) > 1 for launch in self.launches)
 
+    def find(self) -> None:
+        """Find every tensor's address."""
+        for shard in self.shards:
+            shard.fetch()
+        for launch in self.launches:
+            launch.find()
+
     def release(self) -> None:
         """Let the gradients go, where no step follows."""
         for launch in self.launches:
             launch.release()
+        for shard in self.shards:
+            shard.release()
+
+    def count(self) -> None:
+        """The step has been made."""
+        for launch in self.launches:
+            launch.count()
+        if self.shards:
+            torch.autograd.graph.increment_version([shard.whole for shard in self.shards])
+            for shard in self.shards:
+                shard.release()
 
 
 def build_launches(
@@ -98,8 +119,8 @@ def build_launches(
 ) -> Launches:
     """A launch for each structure, dtype and device among the members, and for each of its plans.
 
-    `states[p]` are the states of `p` by their names in the formula. Raises `BackendError` where the backend cannot
-    step a parameter. With `counts`, the device counts the steps there.
+    `states[p]` are the states of what is stepped, `p`, by their names in the formula. Raises `BackendError` where the
+    backend cannot step a parameter. With `counts`, the device counts the steps there.
     """
     made = Launches()
     sorted_out: dict[tuple[Any, ...], list[Member]] = {}
@@ -170,12 +191,38 @@ def _launch(
         return Launch(plan, members, binding, check, coarse_states)
     gathers = len(plan.passes) > 1  # its first pass can look, before anything is moved
     guard = looks == "as it moves" or (looks == "first" and gathers)
+    exchange = Exchange(members) if any(member.cuts for member in members) else None
+    if exchange is not None:
+        if counts is not None:
+            message = (
+                "`capturable` is for parameters that are whole, and one is cut over several processes; leave it out"
+            )
+            raise BackendError(message)
+        if parameters[0].is_complex():
+            message = (
+                f"{members[0].name} is complex and cut over several processes, where sums over its parts are not added "
+                "up; keep complex parameters whole on each process"
+            )
+            raise ParameterError(message)
+        bind = functools.partial(_bind_parts, bind, exchange)
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None
     if counts is not None:
         counted = counts.counted(members, is_late=is_late)
         binding = bind(plan, parameters, own, guard=guard, counted=counted, waits=looks == "first")
         return CapturableLaunch(plan, members, binding, check, coarse_states, counts=counts)
-    return Launch(plan, members, bind(plan, parameters, own, guard=guard), check, coarse_states)
+    return Launch(plan, members, bind(plan, parameters, own, guard=guard), check, coarse_states, exchange)
+
+
+def _bind_parts(
+    bind: Any,  # noqa: ANN401  # a class of bindings
+    exchange: Exchange,
+    plan: Plan,
+    parts: Sequence[Tensor],
+    states: Sequence[dict[str, Tensor]],
+    *,
+    guard: bool,
+) -> ShardsBinding:
+    return ShardsBinding(bind, plan, parts, states, exchange, guard=guard)
 
 
 def _binder(backend: Backend, parameter: Tensor) -> Any:  # noqa: ANN401  # a class of bindings

@@ -9,6 +9,7 @@ import torch
 from thalweg.formula.slots import ParameterSlot
 from thalweg.kernels.parts import as_parts
 from thalweg.optimizer.launch import Member
+from thalweg.optimizer.sharding import Shard, is_spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,8 @@ def members_of(readings: Sequence[Reading]) -> Iterator[Member]:
         names: Mapping[int, str] = dict(enumerate(reading.group.get("param_names", ())))
         for inside, parameter in enumerate(reading.group["params"]):
             label = f"`{names[inside]}`" if inside in names else f"parameter {inside} of group {at}"
-            yield Member(parameter, place, reading, label)
+            shard = Shard(parameter, label) if is_spread(parameter) else None
+            yield Member(parameter if shard is None else shard.part, place, reading, label, shard)
             place += 1
 
 

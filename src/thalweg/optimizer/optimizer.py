@@ -26,7 +26,9 @@ from thalweg.optimizer.layout import Backend, NonFinite
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.routing import RoutedDialect, routed
 from thalweg.optimizer.selection import kinds, with_roles
+from thalweg.optimizer.state_request import asks_for_states
 from thalweg.optimizer.stepper import Stepper
+from thalweg.optimizer.uncompiled import uncompiled
 from thalweg.optimizer.watched import WatchedState
 
 if TYPE_CHECKING:
@@ -126,6 +128,7 @@ class Optimizer(torch.optim.Optimizer):
         """How the parameter groups say their chains."""
         return self._dialect
 
+    @uncompiled
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]  # torch's has two overloads for this one
         self, closure: Callable[[], Any] | None = None
     ) -> Any:  # noqa: ANN401  # what the closure returns
@@ -227,6 +230,7 @@ class Optimizer(torch.optim.Optimizer):
             if self._stepper is None or not self._stepper.serves(self.param_groups, state):
                 if self._stepper is not None:
                     self._stepper.wait()
+                is_request = not state and closure is None and asks_for_states(self.param_groups)
                 self._stepper = Stepper(
                     self.param_groups,
                     state,
@@ -235,6 +239,9 @@ class Optimizer(torch.optim.Optimizer):
                     backend=self._backend,
                     capturable=self._capturable,
                 )
+                if is_request:
+                    self._stepper.prepare()
+                    return loss
             scaling = (getattr(self, "grad_scale", None), getattr(self, "found_inf", None))
             self.skipped += not self._stepper.move(scaling)
         return loss

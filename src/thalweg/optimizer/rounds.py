@@ -11,6 +11,7 @@ import torch
 from thalweg.errors import ChainError
 from thalweg.formula import Level
 from thalweg.kernels.parts import shape_in_parts
+from thalweg.optimizer.sharding import Agreement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -57,6 +58,8 @@ class Rounds:
         self._coarse = [launch for launch in every if launch.plan.levels]
         self._moving = [*launches.plain, *launches.behind]
         self._sizes = _sizes(every)
+        agreement = Agreement([member for launch in every for member in launch.members])
+        self._agreement = agreement if agreement.is_needed and self._looks else None
         self._early, self._late = _schedule(launches)
         self._gathered: dict[Run, dict[str, Tensor]] = {}
 
@@ -64,7 +67,7 @@ class Rounds:
         """Look for a gradient that is not finite where that must be known first: nothing is changed."""
         if not self._looking:
             return None
-        found = [member for launch in self._looking if (member := launch.look()) is not None]
+        found = self._agreed([member for launch in self._looking if (member := launch.look()) is not None])
         return _stop(found, "has a NaN or an infinity, and a matrix method needs the whole of it; nothing has moved")
 
     def gather(self) -> Stop | None:
@@ -101,12 +104,19 @@ class Rounds:
         """What is left. Gives those members whose gradient is not finite, if the launches look."""
         for one in self._late:
             self._run(one)
-        found = [launch.run(-1) for launch in (*self._moving, *self._launches.adding)]
+        last = [launch.run(-1) for launch in (*self._moving, *self._launches.adding)]
+        found = [member for member in last if member is not None]
         if self._coarse:
             last = {(launch, -1): launch.gathered(-1) for launch in self._coarse}
             for launch in self._coarse:
                 launch.keep(_merged(launch, -1, last))
-        return [member for member in found if member is not None]
+        # a device tells of what it has moved too late for all to agree, and needs no agreement: all have moved
+        late = self._agreement is not None and self._agreement.waits
+        return found if late else self._agreed(found)
+
+    def _agreed(self, found: list[Member]) -> list[Member]:
+        """What all processes go by, where parameters are cut: the first that one of them has found."""
+        return found if self._agreement is None else self._agreement.on(found)
 
     def _run(self, one: Round) -> list[Member]:
         """Run a round. Gives those members whose gradient is not finite, if the launches look."""
@@ -114,6 +124,9 @@ class Rounds:
         for launch, place in one.runs:
             member = launch.run(place)
             found += [member] if member is not None else []
+        if any(place == 0 for _, place in one.runs):
+            found = self._agreed(found)
+        for launch, place in one.runs if not found else ():
             self._gathered[launch, place] = launch.gathered(place)
         if not found:
             for launch, place in one.settled:
@@ -136,8 +149,7 @@ def _sizes(launches: Iterable[Launch]) -> dict[str, float]:
         for name in launch.plan.of_model:
             members.setdefault(name, set()).update(launch.members)
     return {
-        name: float(sum(math.prod(shape_in_parts(member.parameter)) for member in some))
-        for name, some in members.items()
+        name: float(sum(math.prod(shape_in_parts(member.whole)) for member in some)) for name, some in members.items()
     }
 
 

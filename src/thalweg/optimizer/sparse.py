@@ -24,7 +24,7 @@ def check_layouts(members: Iterable[Member], *, rows_only: bool) -> None:
     `rows_only` says that the optimizer is for sparse gradients, and steps no row without one.
     """
     for member in members:
-        gradient = member.parameter.grad
+        gradient = member.whole.grad
         if gradient is None:
             continue
         if gradient.layout == torch.strided:

@@ -19,11 +19,12 @@ from thalweg.optimizer.calls import CALLS, check_calls, policy
 from thalweg.optimizer.capturable import DeviceCounts
 from thalweg.optimizer.coarse_states import CoarseStates
 from thalweg.optimizer.complaints import complain, refusal, tell_at_the_end, tell_late, too_many
-from thalweg.optimizer.layout import Backend, Layout, NonFinite, build_launches
+from thalweg.optimizer.layout import Backend, Layout, Mask, NonFinite, build_launches
 from thalweg.optimizer.matrix_states import MatrixStates
 from thalweg.optimizer.members import first_number, first_value, members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.rounds import Rounds
+from thalweg.optimizer.sharding import part_of
 from thalweg.optimizer.sparse import check_layouts
 
 if TYPE_CHECKING:
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
 
     from thalweg.optimizer.dialect import Dialect
     from thalweg.optimizer.launch import Member
-    from thalweg.optimizer.layout import Mask
     from thalweg.optimizer.rounds import Stop
     from thalweg.optimizer.watched import WatchedState
 
+_IMPLEMENTATION = operator.attrgetter("_cdata")
 KEPT_LAYOUTS = 16
 """How many choices of parameters with a gradient are remembered."""
 
@@ -65,10 +66,11 @@ class Stepper:
         self._readings = [Reading(group, dialect, capturable=capturable) for group in groups]
         self._members = list(members_of(self._readings))
         self._lists = [list(group["params"]) for group in groups]
+        self._spread = [(m.whole, _IMPLEMENTATION(m.whole)) for m in self._members if m.shard is not None]
         self._steps = torch.zeros(len(self._members), dtype=_step_dtype())
         self._done = self._steps.numpy()
         for member in self._members:
-            if state.get(member.parameter):
+            if state.get(member.whole):
                 self._take_over(member)
         self._expected = self._done.copy()
         self._counts = DeviceCounts(self._members, self._done) if capturable else None
@@ -89,6 +91,7 @@ class Stepper:
             and groups is self._groups
             and len(groups) == len(self._lists)
             and all(map(_same, groups, self._lists))
+            and all(_IMPLEMENTATION(whole) == before for whole, before in self._spread)
             and self._done.tobytes() == self._expected.tobytes()
         )
 
@@ -101,6 +104,10 @@ class Stepper:
             self._counts.tell(self._done, self._expected)
             self._coarse.tell()
         tell_late(self._layouts.values())
+
+    def prepare(self) -> None:
+        """Make the states of all parameters that have a gradient, as they are before a step; nothing moves."""
+        self._find().release()
 
     def move(self, scaling: tuple[Tensor | None, Tensor | None] = (None, None)) -> bool:
         """One step; False if it was skipped because of a gradient that is not finite.
@@ -139,8 +146,7 @@ class Stepper:
                 raise too_many(stop.member, stop.why)
             return False
         bad = layout.rounds.move()
-        for launch in layout.launches:
-            launch.count()
+        layout.count()
         self._done[layout.places] += 1
         self._expected[layout.places] += 1
         if self._waits:
@@ -178,8 +184,7 @@ class Stepper:
         while True:
             layout = self._layout or self._choose()
             try:
-                for launch in layout.launches:
-                    launch.find()
+                layout.find()
             except TypeError:
                 if all(parameter.grad is not None for parameter in layout.moving):
                     raise  # not what we take it for
@@ -209,12 +214,12 @@ class Stepper:
 
     def _mask(self) -> Mask:
         """Of each parameter, the layout of its gradient if it has one."""
-        gradients = (member.parameter.grad for member in self._members)
+        gradients = (member.whole.grad for member in self._members)
         return tuple(None if gradient is None else gradient.layout for gradient in gradients)
 
     def _lay_out(self, mask: Mask) -> Layout:
         with_gradient = [m for m, has in zip(self._members, mask, strict=True) if has]
-        moving = [member for member in with_gradient if member.parameter.numel()]
+        moving = [member for member in with_gradient if member.whole.numel()]
         check_layouts(with_gradient, rows_only=self._dialect.rows_only)
         states = {member.parameter: self._states(member) for member in with_gradient}
         self._take_matrix_states(moving)
@@ -233,9 +238,10 @@ class Stepper:
         return Layout(
             launches=launches.all_by_formula,
             rounds=Rounds(launches, nonfinite=self._policy),
-            moving=[member.parameter for member in moving],
+            moving=[member.whole for member in moving],
             places=slice(None) if len(counted) == len(mask) else np.array(counted, dtype=int),
-            idle=[m.parameter for m, has in zip(self._members, mask, strict=True) if not has],
+            idle=[m.whole for m, has in zip(self._members, mask, strict=True) if not has],
+            shards=[m.shard for m in moving if m.shard is not None],
             mask=mask,
             turn=self._turn,
             adding=np.array(adding, dtype=int),
@@ -243,8 +249,8 @@ class Stepper:
 
     def _states(self, member: Member) -> dict[str, Tensor]:
         """A parameter's states by their names in the formula: as they are, or as they start."""
-        parameter = member.parameter
-        entries = self._state[parameter]
+        parameter, shard = member.parameter, member.shard
+        entries = self._state[member.whole]
         if self._dialect.keeps_step:
             entries["step"] = self._steps[member.place]
         if member.reading.waits:
@@ -255,39 +261,43 @@ class Stepper:
                 continue  # it stands in the group
             name = self._dialect.state_names.get(kept.name, kept.name)
             value = entries.get(name)
+            before = value
             if value is None and not self._dialect.keeps_step:
                 # as torch's SGD, which knows its first step by the missing buffer
                 self._done[member.place] = self._expected[member.place] = 0
                 if self._counts is not None:
                     self._counts.start_over(member)
-            wanted = shape_of(kept.level, parameter.shape)
+            wanted = shape_of(kept.level, member.whole.shape)
             if value is not None and value.shape != wanted:
                 message = (
-                    f"{member.name} has now the shape {tuple(parameter.shape)}, and its state `{name}` "
+                    f"{member.name} has now the shape {tuple(member.whole.shape)}, and its state `{name}` "
                     f"{tuple(value.shape)}; remove it from `optimizer.state` to begin anew"
                 )
                 raise ParameterError(message)
+            if value is not None and shard is not None:
+                value = shard.local(value, kept.level)
             if kept.level is not Level.ELEMENT:
-                entries[name] = self._coarse.take(member, kept, value, first_number(kept.start, member))
+                own = self._coarse.take(member, kept, value, first_number(kept.start, member))
             else:
                 begun = first_value(kept.start, member) if value is None else value
-                entries[name] = states[kept.name] = laid_out(begun, parameter, by_row=by_row)
+                own = states[kept.name] = laid_out(begun, parameter, by_row=by_row)
+            entries[name] = own if shard is None else shard.shared(own, kept.level, before)
         return states
 
     def _take_matrix_states(self, members: Sequence[Member]) -> None:
         """Room for the states of matrix methods: what is in the parameters' states lies there from now on."""
         names = self._dialect.state_names
-        grown = self._matrices.take(members, lambda member: self._state[member.parameter], names)
+        grown = self._matrices.take(members, lambda member: _local(self._state[member.whole]), names)
         for stack in grown:
             for member in stack.members:
-                entries = self._state[member.parameter]
+                entries = self._state[member.whole]
                 entries.update({names.get(name, name): own for name, own in stack.states_of(member).items()})
         if grown:
             self._layouts.clear()  # they hold what the stacks were before
 
     def _take_over(self, member: Member) -> None:
         """Count on from the step count that a loaded state brings."""
-        state = self._state[member.parameter]
+        state = self._state[member.whole]
         if self._dialect.keeps_step:
             self._done[member.place] = float(state.get("step", 0))
         else:
@@ -308,6 +318,11 @@ class Stepper:
         self._layouts.clear()
         self._matrices.forget()
         self._layout = None
+
+
+def _local(entries: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's entries as they are on this process; a matrix method steps none that is cut."""
+    return {name: part_of(value) for name, value in entries.items()}
 
 
 def _same(group: dict[str, Any], before: Sequence[Tensor]) -> bool:

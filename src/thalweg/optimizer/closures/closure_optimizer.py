@@ -10,6 +10,7 @@ from thalweg.errors import GradientError, NonFiniteGradientError
 from thalweg.optimizer.closures.evaluations import Evaluations, NotFinite
 from thalweg.optimizer.closures.settings import MethodDialect
 from thalweg.optimizer.optimizer import Optimizer
+from thalweg.optimizer.uncompiled import uncompiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +40,7 @@ class ClosureOptimizer(Optimizer, abc.ABC):
         self._handles: list[Handle] = []
         super()._begin(params, MethodDialect(self.method, dialect, self._numbers), defaults, **others)
 
+    @uncompiled
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]  # torch's has two overloads for this one
         self, closure: Callable[[], Any] | None = None, *, scaler: GradScaler | None = None
     ) -> Any:  # noqa: ANN401  # what the closure returns

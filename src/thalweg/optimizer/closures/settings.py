@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from thalweg.chain import Chain
-from thalweg.errors import HyperparameterError
+from thalweg.errors import HyperparameterError, ParameterError
 from thalweg.optimizer.dialect import ChainDialect
 from thalweg.optimizer.selection import kinds
+from thalweg.optimizer.sharding import is_spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,12 @@ class MethodDialect:
 
     def complete(self, group: dict[str, Any]) -> None:
         """Check a new group's entries and add those that it lacks. Raises `HyperparameterError`."""
+        if any(is_spread(entry[1] if isinstance(entry, tuple) else entry) for entry in group["params"]):
+            message = (
+                f"{self.method} moves whole parameters between evaluations, and one lies on several processes; use it "
+                "with DistributedDataParallel, whose parameters are whole on each"
+            )
+            raise ParameterError(message)
         chain = group.get("chain", self._usual)
         taken = chain.numbers(*chain.traces(kinds(group, chain))) if isinstance(chain, Chain) else {}
         keys = {name: self._prefixed(name) if name in taken else name for name in self._known}
