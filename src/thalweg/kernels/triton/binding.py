@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 class TritonBinding:
     """One plan, the parameters that it steps, their states, and a row of constants for each.
 
-    `states[i]` holds the tensors of `plan.slots` for `parameters[i]`, of its shape, dtype and device and laid out as
-    `thalweg.kernels.layout` wants them. On the CPU the kernels are interpreted: right, and thousands of times slower.
+    `states[i]` holds the tensors of `plan.slots` for `parameters[i]`, of its shape and device and laid out as
+    `thalweg.kernels.layout` wants them; each has one dtype for all parameters. On the CPU the kernels are interpreted:
+    right, and thousands of times slower.
 
     A `capturable` binding computes the constants on the device, from inputs (`set_inputs`) and a count of steps
     (`start_at`, `counts`) that are kept there, and not from `set_constants`: it can be captured in a CUDA graph, takes
@@ -206,7 +207,8 @@ class TritonBinding:
         return self._counting.compute(self._scaling[1] if self._scaling else None)
 
     def _kernel(self, place: int, *, scaled: bool = False) -> Launch:
-        text = emit(self._plan, self._name, guard=self._guard, place=place, scaled=scaled)
+        dtypes = {slot: str(self._states[0][slot].dtype).removeprefix("torch.") for slot in self._plan.slots[2:]}
+        text = emit(self._plan, self._name, guard=self._guard, place=place, scaled=scaled, dtypes=dtypes)
         return kernel_for(text, self._device, threads=THREADS)
 
     def _counted(self) -> Counting:

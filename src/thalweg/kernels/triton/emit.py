@@ -7,6 +7,7 @@ multiples of 16 are read and written 16 bytes at a time; what is left, or lies o
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from thalweg.errors import BackendError
@@ -14,6 +15,8 @@ from thalweg.kernels.triton.language import DOUBLE, LARGEST, POWER, SINGLE
 from thalweg.kernels.walk import print_graph
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from thalweg.kernels.plan import Pass, Plan, Reduction
 
 STORAGE = {"float32": 4, "float64": 8, "bfloat16": 2, "float16": 2}
@@ -29,26 +32,7 @@ _TEMPLATE = '''\
 import triton.language as tl
 
 
-{functions}@jit
-def load(at, j, count, WHOLE: tl.constexpr):
-    to = at.to(tl.pointer_type(tl.{dtype}))
-    if WHOLE:
-        values = tl.load(tl.multiple_of(to, 16) + j)
-    else:
-        values = tl.load(to + j, mask=j < count, other=0.0)
-    return values.to(tl.{number})
-
-
-@jit
-def store(at, j, values, count, WHOLE: tl.constexpr):
-    to = at.to(tl.pointer_type(tl.{dtype}))
-    if WHOLE:
-        tl.store(tl.multiple_of(to, 16) + j, values.to(tl.{dtype}))
-    else:
-        tl.store(to + j, values.to(tl.{dtype}), mask=j < count)
-
-
-@jit
+{functions}{access}@jit
 def update({arguments}, first, count, WHOLE: tl.constexpr):
     j = first + tl.arange(0, {block})
     {body}
@@ -66,6 +50,27 @@ def kernel({parameters}):
     for first in range(whole, count, {block}):
         {keep}update({arguments}, first, count, False)
 '''
+_ACCESS = """\
+@jit
+def load{name}(at, j, count, WHOLE: tl.constexpr):
+    to = at.to(tl.pointer_type(tl.{dtype}))
+    if WHOLE:
+        values = tl.load(tl.multiple_of(to, 16) + j)
+    else:
+        values = tl.load(to + j, mask=j < count, other=0.0)
+    return values.to(tl.{number})
+
+
+@jit
+def store{name}(at, j, values, count, WHOLE: tl.constexpr):
+    to = at.to(tl.pointer_type(tl.{dtype}))
+    if WHOLE:
+        tl.store(tl.multiple_of(to, 16) + j, values.to(tl.{dtype}))
+    else:
+        tl.store(to + j, values.to(tl.{dtype}), mask=j < count)
+
+
+"""
 _WITH = {"total": "{0} + {1}", "largest": "tl.maximum({0}, {1}, propagate_nan=tl.PropagateNan.ALL)"}
 """One block more in what is gathered, as vectors of float64."""
 _NOTHING = {"total": "0.0", "largest": 'float("-inf")'}
@@ -79,33 +84,47 @@ def block_size(dtype: str) -> int:
     return THREADS * 16 // STORAGE[dtype]
 
 
-def emit(plan: Plan, dtype: str, *, guard: bool, place: int = -1, scaled: bool = False) -> str:
-    """The text of the kernel of one of a plan's passes, for parameters and states of one dtype.
+def emit(
+    plan: Plan,
+    dtype: str,
+    *,
+    guard: bool,
+    place: int = -1,
+    scaled: bool = False,
+    dtypes: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The text of the kernel of one of a plan's passes, for parameters of one dtype.
+
+    Their states have it too, but for those that `dtypes` names.
 
     With `guard`, the first pass notes in `wrong` which tensors have a gradient that is not finite; a step of a single
     pass leaves such elements as they were. A step of a single pass may be `scaled`: it then takes gradients as
     `torch.amp.GradScaler` hands them to a fused optimizer, divides them by `grad_scale` and writes them back so, and
     does nothing at all where `found_inf` is not 0. Raises `BackendError` for what no kernel can do.
     """
-    if dtype not in STORAGE:
-        message = f"the triton backend takes {', '.join(STORAGE)}, and not {dtype}; use backend='reference'"
-        raise BackendError(message)
+    for one in (dtype, *dtypes.values()):
+        if one not in STORAGE:
+            message = f"the triton backend takes {', '.join(STORAGE)}, and not {one}; use backend='reference'"
+            raise BackendError(message)
     if plan.is_by_row:
         message = (
             "the triton backend computes no sums over matrices, rows or columns yet, which this chain needs; "
             "use backend='reference'"
         )
         raise BackendError(message)
-    return _Text(plan, plan.passes[place], dtype, guard=guard, scaled=scaled).whole()
+    return _Text(plan, plan.passes[place], dtype, dtypes, guard=guard, scaled=scaled).whole()
 
 
 class _Text:
     """A kernel's text in the making."""
 
-    def __init__(self, plan: Plan, one: Pass, dtype: str, *, guard: bool, scaled: bool) -> None:
+    def __init__(
+        self, plan: Plan, one: Pass, dtype: str, dtypes: Mapping[str, str], *, guard: bool, scaled: bool
+    ) -> None:
         self._plan = plan
         self._pass = one
         self._dtype = dtype
+        self._dtypes = {slot: dtypes.get(slot, dtype) for slot in plan.slots}
         self._looks = guard and one is plan.passes[0]
         self._leaves = self._looks and len(plan.passes) == 1
         self._scaled = scaled
@@ -131,8 +150,7 @@ class _Text:
         text = _TEMPLATE.format(
             title="; ".join(self._title()) or "a look at the gradients",
             functions="".join(f"{function}\n\n" for word, function in _FUNCTIONS.items() if self._uses(word, body)),
-            dtype=self._dtype,
-            number=self._number,
+            access="".join(map(self._access, dict.fromkeys([self._dtype, *(self._dtypes[s] for s in self._touched)]))),
             arguments=", ".join([*addresses, *self._constants, *self._coarse, *scaling, *carried]),
             block=block,
             body="\n    ".join(body),
@@ -163,7 +181,7 @@ class _Text:
         words = len(slots) + 1
         addresses = [f"at_{self._names[slot]}" for slot in self._touched]
         lines = [
-            f"{name} = tl.load(tensors + {words} * tensor + {slots.index(slot)}) + start"
+            f"{name} = tl.load(tensors + {words} * tensor + {slots.index(slot)}) + {self._start(slot)}"
             for name, slot in zip(addresses, self._touched, strict=True)
         ]
         lines.append(f"row = tl.load(tensors + {words} * tensor + {len(slots)})")
@@ -185,7 +203,10 @@ class _Text:
         conditions |= {coarse.name: coarse.value.is_condition for coarse in self._plan.coarse}
         inputs = self._names | {name: f"({name} != 0)" if yes else name for name, yes in conditions.items()}
         gradient = self._names["g"]
-        lines = [f"{self._names[slot]} = load(at_{self._names[slot]}, j, count, WHOLE)" for slot in self._loads]
+        lines = [
+            f"{self._names[slot]} = load{self._suffix(slot)}(at_{self._names[slot]}, j, count, WHOLE)"
+            for slot in self._loads
+        ]
         if self._scaled:
             lines.append(f"{gradient} = {self._printer.operations['divide'].format(gradient, 'grad_scale')}")
             lines.append(f"store(at_{gradient}, j, {gradient}, count, WHOLE)")
@@ -197,11 +218,26 @@ class _Text:
         for slot, result in zip(self._stores, results, strict=False):
             name = self._names[slot]
             value = f"tl.where(good, {result}, {name})" if self._leaves else result
-            lines.append(f"store(at_{name}, j, {value}, count, WHOLE)")
+            lines.append(f"store{self._suffix(slot)}(at_{name}, j, {value}, count, WHOLE)")
         for reduction, result in zip(self._pass.reductions, results[len(self._stores) :], strict=True):
             lines += self._gather(reduction, result)
         carried = self._carried()
         return [*lines, f"return {', '.join(carried)}"] if carried else lines
+
+    def _suffix(self, slot: str) -> str:
+        """What the functions that read and write an array are called by: nothing for the parameter's dtype."""
+        dtype = self._dtypes[slot]
+        return "" if dtype == self._dtype else f"_{dtype}"
+
+    def _start(self, slot: str) -> str:
+        """Where the chunk begins in an array, in bytes; `start` counts those of the parameter."""
+        own, dtype = STORAGE[self._dtype], STORAGE[self._dtypes[slot]]
+        return "start" if own == dtype else f"start // {own} * {dtype}"
+
+    def _access(self, dtype: str) -> str:
+        """The functions that read and write arrays of a dtype."""
+        name = "" if dtype == self._dtype else f"_{dtype}"
+        return _ACCESS.format(name=name, dtype=dtype, number=self._number)
 
     def _gather(self, reduction: Reduction, result: str) -> list[str]:
         operation = reduction.value.operation
