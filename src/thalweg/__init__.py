@@ -33,6 +33,7 @@ from thalweg.chain import (
     soap,
     soft_threshold,
     step,
+    stochastic_rounding,
     swa,
 )
 from thalweg.errors import did_you_mean
@@ -269,6 +270,7 @@ __all__ = [
     "soft_threshold",
     "step",
     "step_decay",
+    "stochastic_rounding",
     "surfaces",
     "swa",
     "torch_state",

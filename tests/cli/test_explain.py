@@ -72,6 +72,26 @@ def test_explain_counts_the_bytes_that_a_step_of_adam_moves() -> None:
     assert "m, v (8 bytes a parameter in float32)" in printed
 
 
+@pytest.mark.parametrize(
+    ("said", "kept", "moves"),
+    [
+        ("bfloat16", "4 bytes a parameter", "20 bytes a parameter and step"),
+        ("m=bfloat16, v=8bit", "3.016 bytes a parameter", "18.03 bytes a parameter and step"),
+    ],
+)
+@pytest.mark.parametrize("what", ["adam", "adam(beta2=0.9)", "chain(adam(), step(0.1))"])
+def test_explain_counts_the_bytes_of_states_in_other_dtypes(what: str, said: str, kept: str, moves: str) -> None:
+    printed = explained(what, "--state-dtype", said)
+    assert kept in printed
+    assert moves in printed
+
+
+def test_a_dtype_for_no_state_is_refused() -> None:
+    answer = CliRunner().invoke(app, ["explain", "adam", "--state-dtype", "mm=8bit"])
+    assert isinstance(answer.exception, UnknownNameError)
+    assert "did you mean `m`" in str(answer.exception)
+
+
 def test_explain_draws_the_formula_as_its_paper_prints_it() -> None:
     assert drawn(explained("heavy_ball")) == ["v ← β⋅v - α⋅g", "p ← p + v"]
     assert drawn(explained("nesterov"))[-1] == "v ← v_new"

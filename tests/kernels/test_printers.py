@@ -8,11 +8,11 @@ import pytest
 
 from thalweg.formula.scalar import REDUCTIONS, Operation
 from thalweg.kernels import host, notation, operations
-from thalweg.kernels.numba.emit import NUMBA
+from thalweg.kernels.numba.language import NUMBA
 from thalweg.kernels.triton import language
 
 WANTED = set(get_args(Operation)) - REDUCTIONS - {"constant", "input"}
-OF_EMITTER = {"stored"}
+OF_EMITTER = {"stored", "dithered", "uniform"}
 """What an emitter writes by itself, since it depends on a dtype."""
 
 

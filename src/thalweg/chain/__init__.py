@@ -5,7 +5,7 @@ from thalweg.chain.calls import accumulate, skip_nonfinite
 from thalweg.chain.chain import Chain, Kind, Step, chain, step
 from thalweg.chain.clip import clip, clip_value
 from thalweg.chain.decay import decay, decoupled_decay
-from thalweg.chain.rounding import kahan
+from thalweg.chain.rounding import kahan, stochastic_rounding
 from thalweg.chain.route import Route, route
 from thalweg.chain.sparsity import l1, soft_threshold
 from thalweg.chain.variants import cautious, mars
@@ -42,6 +42,7 @@ def stages() -> dict[str, Rule]:
             swa,
             lookahead,
             kahan,
+            stochastic_rounding,
         )
     }
 
@@ -77,5 +78,6 @@ __all__ = [
     "soft_threshold",
     "stages",
     "step",
+    "stochastic_rounding",
     "swa",
 ]

@@ -14,20 +14,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from thalweg.chain import Chain, Route
+    from thalweg.optimizer.state_dtypes import StateDtypes
 
 
-def print_route(console: Console, typed: Route) -> None:
+def print_route(console: Console, typed: Route, kept: StateDtypes | None = None) -> None:
     """Every chain of a route, and for which parameters it is. Raises `ChainError` if stages do not compose."""
     console.print(Text(f"\n{typed}", style="bold"))
     for key, chain in typed.entries:
         console.print(Text(f"\nTo {OTHERS if key == '*' else key}", style="bold cyan"))
-        print_chain(console, chain)
+        print_chain(console, chain, kept)
 
 
-def print_chain(console: Console, typed: Chain) -> None:
+def print_chain(console: Console, typed: Chain, kept: StateDtypes | None = None) -> None:
     """The joined formula, its stages, its settings, state and bytes. Raises `ChainError` if stages do not compose."""
     console.print(Text(f"\n{typed}\n", style="bold"))
-    counted = print_formulas(console, typed)
+    counted = print_formulas(console, typed, kept)
     stages = [f"{stage.rule.name}: {stage.rule.title}" for stage in typed.rules]
     numbers = typed.numbers(*typed.traces(one.kind for one in treatments(typed)))
     settings = [

@@ -8,7 +8,9 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from thalweg.chain import Chain, Route
     from thalweg.cli.catalogue import Entry
+    from thalweg.optimizer.state_dtypes import StateDtypes
 
 EXAMPLES = "adam, 'chain(adam(), decay(0.1), step(1e-3))' or 'warmup(500) >> cosine(3e-4, steps=10_000)'"
 
@@ -19,14 +21,18 @@ def explain(
         typer.Argument(help=f"A name, as `thalweg list` prints it, or something typed: {EXAMPLES}."),
     ],
     steps: Annotated[int | None, typer.Option(min=2, help="Of a schedule: how many steps to plot.")] = None,
+    state_dtype: Annotated[
+        str | None,
+        typer.Option(help="Count bytes with states in `bfloat16`, `8bit`, … or each in its own: `m=bfloat16,v=8bit`."),
+    ] = None,
 ) -> None:
     """One rule, schedule or chain: its formula or its plot, where it is from, and what it is called elsewhere."""
     console = Console()
     typed = what.strip()
     if typed.isidentifier():
-        _explain_entry(console, typed, find(typed), steps)
+        _explain_entry(console, typed, find(typed), steps, state_dtype)
     else:
-        _explain_value(console, typed, read(typed), steps)
+        _explain_value(console, typed, read(typed), steps, state_dtype)
 
 
 def find(name: str) -> Entry:
@@ -71,17 +77,45 @@ def read(text: str) -> object:
     return read_typed(text)
 
 
-def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None) -> None:
+def _asked(state_dtype: str | None) -> str | dict[str, str] | None:
+    """One dtype, or one for each name, as it is typed."""
+    if state_dtype is None or "=" not in state_dtype:
+        return state_dtype and state_dtype.strip()
+    pairs = (part.partition("=") for part in state_dtype.split(","))
+    return {name.strip(): text.strip() for name, _, text in pairs}
+
+
+def _kept(typed: Chain, state_dtype: str | None) -> StateDtypes | None:
+    """In which dtypes the chain's states are kept, if that is said."""
+    if state_dtype is None:
+        return None
+    from thalweg.optimizer.state_dtypes import StateDtypes
+
+    kept = StateDtypes.read(_asked(state_dtype))
+    kept.check(typed, typed.traces(), ())
+    return kept
+
+
+def _kept_in_route(typed: Route, state_dtype: str | None) -> StateDtypes | None:
+    """The same for a route, whose chains each have some of the states."""
+    from thalweg.optimizer.state_dtypes import StateDtypes
+
+    kept = StateDtypes.read(_asked(state_dtype))
+    kept.check_known([chain for _, chain in typed.entries])
+    return None if state_dtype is None else kept
+
+
+def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None, state_dtype: str | None) -> None:
     from thalweg.chain import MatrixMethod
     from thalweg.cli.catalogue import Shelf
-    from thalweg.cli.rule_page import print_rule
+    from thalweg.cli.rule_page import print_rule, usual_chain
     from thalweg.cli.schedule_page import print_kind
     from thalweg.errors import UnknownNameError
     from thalweg.formula import Rule
 
     if isinstance(entry.thing, Rule | MatrixMethod):
         _refuse_steps(name, steps)
-        print_rule(console, entry.thing())
+        print_rule(console, entry.thing(), _kept(usual_chain(entry.thing()), state_dtype))
     elif callable(entry.thing) and entry.shelf in (Shelf.schedules, Shelf.stages):
         _refuse_steps(name, steps)
         print_kind(console, name, entry.thing)
@@ -90,10 +124,10 @@ def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None)
         raise UnknownNameError(f"`{name}` is {one}, and has no formula to explain: {entry.line}; `thalweg race {name}`")
 
 
-def _explain_value(console: Console, text: str, value: object, steps: int | None) -> None:
+def _explain_value(console: Console, text: str, value: object, steps: int | None, state_dtype: str | None) -> None:
     from thalweg.chain import Chain, Route, Step, Whole
     from thalweg.cli.chain_page import print_chain, print_route
-    from thalweg.cli.rule_page import print_rule
+    from thalweg.cli.rule_page import print_rule, usual_chain
     from thalweg.cli.schedule_page import print_schedule
     from thalweg.errors import ChainError
     from thalweg.formula import Stage
@@ -107,13 +141,13 @@ def _explain_value(console: Console, text: str, value: object, steps: int | None
             print_schedule(console, as_schedule(rate) if callable(rate) else constant(rate), steps)
         case Stage() | Whole():
             _refuse_steps(text, steps)
-            print_rule(console, value)
+            print_rule(console, value, _kept(usual_chain(value), state_dtype))
         case Chain():
             _refuse_steps(text, steps)
-            print_chain(console, value)
+            print_chain(console, value, _kept(value, state_dtype))
         case Route():
             _refuse_steps(text, steps)
-            print_route(console, value)
+            print_route(console, value, _kept_in_route(value, state_dtype))
         case _:
             raise ChainError(f"`{text}` is neither a rule, a chain nor a schedule; type for example {EXAMPLES}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -14,21 +15,24 @@ from thalweg.formula.scalar import Level
 from thalweg.kernels import plan, plan_meanwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
 
     from thalweg.chain import Chain, Whole
     from thalweg.formula import Trace
     from thalweg.kernels import Plan
+    from thalweg.optimizer.state_dtypes import StateDtypes
 
 MARGIN = 4
 GIVEN, MADE = "G", "D"
 """The letters of what a matrix method is given, and of what it makes."""
 
 
-def print_formulas(console: Console, typed: Chain) -> list[tuple[str, str]]:
+def print_formulas(console: Console, typed: Chain, kept: StateDtypes | None = None) -> list[tuple[str, str]]:
     """A chain's formula, apart for parameters that it treats apart; gives the states and bytes of each.
+
+    The states are `kept` in dtypes of their own, or in float32.
 
     Raises `ChainError` or `FormulaError` if its stages do not compose.
     """
@@ -40,11 +44,12 @@ def print_formulas(console: Console, typed: Chain) -> list[tuple[str, str]]:
         whole = typed.whole_for(one.kind)
         _print_formula(console, traced, whole)
         plans = list(map(plan, traced.parts))
+        sizes = {} if kept is None else kept.sizes(traced)
         own = [] if whole is None else [states_of(whole)]
-        facts += [(one.only_of("State"), states(plans, own)), (one.only_of("Moves"), moved(plans))]
+        facts += [(one.only_of("State"), states(plans, own, sizes)), (one.only_of("Moves"), moved(plans, sizes))]
         adding = plan_meanwhile(traced, beside=plans[0])
         if adding is not None:
-            facts.append((one.only_of("In between"), moved([adding])))
+            facts.append((one.only_of("In between"), moved([adding], sizes)))
     return facts
 
 
@@ -113,16 +118,17 @@ def print_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
     console.print(table)
 
 
-def states(plans: Sequence[Plan], more: Sequence[str] = ()) -> str:
-    """What a step keeps, and how much that is."""
+def states(plans: Sequence[Plan], more: Sequence[str] = (), sizes: Mapping[str, float] = MappingProxyType({})) -> str:
+    """What a step keeps, and how much that is, with the bytes of an element of those that are not in float32."""
     every = [kept for one in plans for kept in one.states if not kept.name.endswith(".direction")]
     fine = [kept.name for kept in every if kept.level is Level.ELEMENT]
-    parts = [f"{', '.join(fine)} ({4 * len(fine)} bytes a parameter in float32)"] if fine else []
+    room = f"{sum(sizes.get(name, 4) for name in fine):.4g} bytes a parameter{'' if sizes else ' in float32'}"
+    parts = [f"{', '.join(fine)} ({room})"] if fine else []
     parts += [f"{kept.name} (one number a {kept.level.value})" for kept in every if kept.name not in fine]
     return ", ".join([*parts, *more]) or "none"
 
 
-def moved(plans: Sequence[Plan]) -> str:
+def moved(plans: Sequence[Plan], sizes: Mapping[str, float] = MappingProxyType({})) -> str:
     """The bytes that a step must move: what each pass over the arrays reads and writes."""
     passes = [(one, each) for one in plans for each in one.passes]
     reads = sum(len(one.loads_of(each)) for one, each in passes)
@@ -130,7 +136,8 @@ def moved(plans: Sequence[Plan]) -> str:
     count = f", in {len(passes)} passes" if len(passes) > 1 else ""
     around = ", around the matrix products" if len(plans) > 1 else ""
     return (
-        f"{sum(one.bytes_per_parameter() for one in plans)} bytes a parameter and step in float32: "
+        f"{sum(one.moved(sizes) for one in plans):.4g} bytes a parameter and step"
+        f"{', itself in float32' if sizes else ' in float32'}: "
         f"{_count(reads, 'read')}, {_count(writes, 'write')}{count}{around}"
     )
 

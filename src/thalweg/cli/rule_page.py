@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 
     from thalweg.chain import Chain
     from thalweg.formula import Hyperparameter, Value
+    from thalweg.optimizer.state_dtypes import StateDtypes
 
 RATE = 0.1
 """Of a chain made only to look at a stage that is no rule."""
 
 
-def print_rule(console: Console, stage: Stage | Whole) -> None:
+def print_rule(console: Console, stage: Stage | Whole, kept: StateDtypes | None = None) -> None:
     """Formula, source, dialect, when to use it, state, bytes, settings, and what it is called elsewhere."""
     rule = stage.rule
     typed = usual_chain(dataclasses.replace(stage, only=(), skip=()))
     console.print(f"\n[bold]{rule.title}[/bold]  [cyan]{rule.name}[/cyan]")
     console.print(Text(" ".join(rule.doc.split()) + "\n"))
-    counted = print_formulas(console, typed)
+    counted = print_formulas(console, typed, kept)
     facts = [("Type", str(typed)), ("Source", rule.source)]
     facts += [
         (word, rule.notes[note]) for word, note in (("Dialect", "dialect"), ("When", "when")) if note in rule.notes

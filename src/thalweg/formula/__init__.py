@@ -3,6 +3,7 @@
 from thalweg.formula.calls import Skips, Waits
 from thalweg.formula.cut import AnyStage, Cut, WholeStage
 from thalweg.formula.hyperparameter import Hyperparameter, Schedule, Value
+from thalweg.formula.noise import dithered, uniform
 from thalweg.formula.reductions import largest, mean, norm, rms, total
 from thalweg.formula.rule import Rule, Stage, rule
 from thalweg.formula.scalar import Level, Scalar, equal, exp, floor, log, maximum, minimum, sign, sqrt, stored, where
@@ -31,6 +32,7 @@ from thalweg.formula.slots import (
     Step,
     TensorZeros,
     Update,
+    Whole,
     Zeros,
 )
 from thalweg.formula.trace import trace
@@ -74,8 +76,10 @@ __all__ = [
     "Update",
     "Value",
     "Waits",
+    "Whole",
     "WholeStage",
     "Zeros",
+    "dithered",
     "equal",
     "exp",
     "floor",
@@ -92,6 +96,7 @@ __all__ = [
     "stored",
     "total",
     "trace",
+    "uniform",
     "unknown_setting",
     "where",
 ]

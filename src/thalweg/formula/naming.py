@@ -44,7 +44,7 @@ def unique_names(stages: Sequence[AnyStage], labels: Sequence[str]) -> dict[tupl
         for place, local in local_names
         if count[local] > 1
         or local in RESERVED
-        or (local in states[place] and re.fullmatch(r"[ckr]\d+", local))  # as plans name what they compute
+        or (local in states[place] and re.fullmatch(r"[ckru]\d+", local))  # as plans name what they compute
     }
     return {(at, local): f"{labels[at]}.{local}" if (at, local) in taken else local for at, local in local_names}
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Operation: TypeAlias = Literal[
     "constant", "input",
     "add", "subtract", "multiply", "divide", "power", "negative", "absolute",
-    "sqrt", "exp", "log", "sign", "floor", "stored", "maximum", "minimum",
+    "sqrt", "exp", "log", "sign", "floor", "stored", "dithered", "uniform", "maximum", "minimum",
     "less", "less_equal", "equal", "both", "either", "where",
     "total", "mean", "largest",
 ]  # fmt: skip

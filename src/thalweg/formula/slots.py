@@ -112,6 +112,9 @@ Positive: TypeAlias = Annotated[float, Range(0, low_included=False)]
 Count: TypeAlias = Annotated[float, Range(1, whole=True)]
 """How often something is to come: 1, 2, 3, …."""
 
+Whole: TypeAlias = Annotated[float, Range(0, 2**48, whole=True)]
+"""A number to count or to draw by, such as a seed."""
+
 
 @dataclass(frozen=True)
 class Displacement:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from thalweg.formula.scalar import REDUCTIONS, Level, Operation, Scalar, apply, constant, descend
+from thalweg.formula.scalar import REDUCTIONS, Level, Operation, Scalar, apply, constant, descend, floor
+
+WORD = 2**24
+"""Random numbers are drawn by a seed and a step in words below this."""
 
 
 @dataclass
@@ -45,7 +48,9 @@ class Lowering:
                 a = self._factor(node.operands[0])
                 return Factored(self._multiply(a.constant, a.constant), self._product(a.rest, a.rest))
             case _:
-                return Factored(constant(1), self._leaf_or_operation(node, *map(self.lower, node.operands)))
+                drawn = node.operation == "uniform"
+                operands = [word for whole in node.operands for word in _words(whole)] if drawn else node.operands
+                return Factored(constant(1), self._leaf_or_operation(node, *map(self.lower, operands)))
 
     def _join(self, value: Factored) -> Scalar:
         if value.rest is None:
@@ -78,7 +83,7 @@ class Lowering:
         return shared[id(node)]
 
     def _leaf_or_operation(self, node: Scalar, *operands: Scalar) -> Scalar:
-        if node.operation in REDUCTIONS:
+        if node.operation in REDUCTIONS or node.operation == "uniform":
             new = Scalar(node.operation, operands, node.level, name=node.name)
             apart = node.name if node.level is Level.MODEL else ""  # two stages may be for other parameters each
             return self._nodes.setdefault((node.operation, node.level, apart, *map(id, operands)), new)
@@ -99,6 +104,12 @@ class Factored:
 
     constant: Scalar
     rest: Scalar | None
+
+
+def _words(whole: Scalar) -> tuple[Scalar, Scalar]:
+    """A whole number as a lower word, which a float32 holds exactly, and a higher one."""
+    high = floor(whole / WORD)
+    return whole - high * WORD, high
 
 
 def _is_one(node: Scalar) -> bool:

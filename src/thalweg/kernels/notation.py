@@ -46,6 +46,8 @@ _PLAIN: Mapping[Operation, Callable[..., Any]] = {
     "sign": sympy.sign,
     "floor": sympy.floor,
     "stored": sympy.Function("stored"),
+    "dithered": sympy.Function("dithered"),
+    "uniform": sympy.Function("uniform"),
     "maximum": sympy.Function("max"),
     "minimum": sympy.Function("min"),
     "less": lambda a, b: sympy.StrictLessThan(a, b, evaluate=False),

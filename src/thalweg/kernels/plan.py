@@ -18,7 +18,7 @@ from thalweg.kernels.host import compile_constants
 from thalweg.kernels.lower import Lowering
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from thalweg.formula import Kept, Trace
 
@@ -62,11 +62,21 @@ class Coarse:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """A random number for each element."""
+
+    name: str
+    """What it is called in the passes: `u0`, `u1`, …"""
+    words: tuple[Scalar, ...]
+    """The constants that it is drawn by: the lower and the higher word of the seed, those of the step."""
+
+
+@dataclass(frozen=True)
 class Pass:
     """One look at every array of a parameter: load, compute, gather, store."""
 
     stores: tuple[tuple[str, Scalar], ...] = ()
-    """What is written to which array. Inputs at the level of an element are arrays, others constants or coarse."""
+    """What is written to which array. An element's inputs are arrays or noise, others are constants or coarse."""
     reductions: tuple[Reduction, ...] = ()
 
     @property
@@ -96,6 +106,8 @@ class Plan:
     """What the passes ask for, in order, and may be computed after so many of them."""
     updates: tuple[Coarse, ...] = ()
     """The new values of coarse states, after the last pass."""
+    noise: tuple[Noise, ...] = ()
+    """What the passes draw, in order."""
     beside_rows: bool = False
     """Whether it shares its arrays with a plan that goes by rows."""
 
@@ -156,6 +168,11 @@ class Plan:
         """The bytes that one step must read and write for each element of a parameter, all passes together."""
         return itemsize * sum(len(self.loads_of(one)) + len(one.stores) for one in self.passes)
 
+    def moved(self, sizes: Mapping[str, float]) -> float:
+        """The same where arrays have dtypes of their own: the bytes of an element of each, 4 where nothing is said."""
+        arrays = (slot for one in self.passes for slot in (*self.loads_of(one), *(slot for slot, _ in one.stores)))
+        return sum(sizes.get(slot, 4) for slot in arrays)
+
 
 def plan(traced: Trace) -> Plan:
     """The plan of a traced chain. Raises `FormulaError` for a reduction that no pass can gather."""
@@ -182,6 +199,7 @@ def plan(traced: Trace) -> Plan:
         states=traced.states,
         coarse=tuple(planner.coarse),
         updates=tuple(Coarse(name, value, last + 1) for name, value in afters),
+        noise=tuple(planner.noise),
     )
 
 
@@ -221,6 +239,7 @@ class _Planner:
     def __init__(self) -> None:
         self.constants: list[Scalar] = []
         self.coarse: list[Coarse] = []
+        self.noise: list[Noise] = []
         self.reductions: dict[str, tuple[Reduction, int]] = {}
         """By name, with the pass in which it can be gathered first."""
         self._depths: dict[int, int] = {}
@@ -257,6 +276,8 @@ class _Planner:
             return node
         if node.level is Level.STEP:
             return self._constant(node)
+        if node.operation == "uniform":
+            return self._drawn(node)
         if node.level is Level.ELEMENT:
             return None
         if id(node) not in self._named:
@@ -272,6 +293,13 @@ class _Planner:
         if node.level is Level.STEP:
             return node if node.operation == "constant" else self._constant(node)
         return self._reduction(node) if node.operation in REDUCTIONS else None
+
+    def _drawn(self, node: Scalar) -> Scalar:
+        if id(node) not in self._named:
+            words = tuple(map(self.in_kernel, node.operands))
+            self.noise.append(Noise(f"u{len(self.noise)}", words))
+            self._named[id(node)] = symbol(self.noise[-1].name, Level.ELEMENT)
+        return self._named[id(node)]
 
     def _constant(self, node: Scalar) -> Scalar:
         if id(node) not in self._named:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from thalweg.chain import Chain
     from thalweg.optimizer.dialect import Dialect
 
+OWN = ("params", "chain", "state_dtype")
+"""Entries of a group that are the optimizer's own, whatever the saved ones are."""
+
 
 def as_plain(state_dict: dict[str, Any]) -> dict[str, Any]:
     """A state dict of plain dictionaries: it can be read without us.
@@ -56,7 +59,7 @@ def check_fits(state_dict: Mapping[str, Any], groups: Sequence[dict[str, Any]], 
         _check_settings(saved, group)
         if chain is not None:
             _check_positions(saved.get(CONTROLLERS, {}), chain, standing)
-        settings = {name: value for name, value in saved.items() if name not in ("params", "chain", CONTROLLERS)}
+        settings = {name: value for name, value in saved.items() if name not in (*OWN, CONTROLLERS)}
         expected = Expected({**group, **settings}, dialect)
         for key, parameter in zip(saved["params"], group["params"], strict=True):
             if key in state_dict["state"]:
@@ -105,6 +108,7 @@ def _copied(state: Mapping[str, Any], parameter: torch.Tensor, expected: Expecte
     if not isinstance(state, dict):
         raise CheckpointError(f"{label}: its state is {state!r}, and no dictionary")
     filled = {name: value for name, value in state.items() if value is not None}
+    filled = expected.in_kind(filled, parameter)
     why = expected.misfit(filled, parameter)
     if why is not None:
         raise CheckpointError(f"{label}: {why}")

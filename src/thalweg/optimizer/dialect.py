@@ -12,15 +12,18 @@ from thalweg.formula import Level
 from thalweg.optimizer.calls import CALLS, SKIPS
 from thalweg.optimizer.positions import CONTROLLERS, take_positions
 from thalweg.optimizer.selection import kinds
+from thalweg.optimizer.state_dtypes import StateDtypes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from thalweg.formula import Value
+    from thalweg.formula import Trace, Value
 
 _SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr")
 _COUNTS = ("steps", CALLS, SKIPS, CONTROLLERS)
-PLUMBING = frozenset(("params", "param_names", "roles", "name", "chain", "maximize", *_COUNTS, *_SCHEDULERS))
+PLUMBING = frozenset(
+    ("params", "param_names", "roles", "name", "chain", "maximize", "state_dtype", *_COUNTS, *_SCHEDULERS)
+)
 """Entries of a group that are no number of its chain: torch's, those that its schedulers leave there, and ours."""
 
 
@@ -87,6 +90,8 @@ class ChainDialect:
                 raise HyperparameterError(message)
         group.setdefault("maximize", False)
         group.setdefault("steps", 0)
+        if "state_dtype" in group:
+            group["state_dtype"] = _own_dtypes(group, chain, traces).plain
         group["chain"] = chain = chain.replace({name: group[name] for name in numbers if name in group}, *traces)
         for name, value in chain.numbers(*traces).items():
             if not isinstance(group.get(name), torch.Tensor):  # a tensor may be filled anew between steps
@@ -107,3 +112,11 @@ class ChainDialect:
                 raise ChainError(message)
         given: dict[str, Value] = {name: group[name] for name in numbers}
         return chain.replace({n: v for n, v in given.items() if not callable(numbers[n]) or callable(v)}, *traces)
+
+
+def _own_dtypes(group: Mapping[str, Any], chain: Chain, traces: Sequence[Trace]) -> StateDtypes:
+    """In which dtypes a group keeps its states; of those for all groups, what its chain has."""
+    asked, every = group["state_dtype"], [*traces, *chain.traces()]
+    own = asked.within(every) if isinstance(asked, StateDtypes) else StateDtypes.read(asked)
+    own.check(chain, every, group["params"])
+    return own

@@ -12,6 +12,7 @@ from thalweg.formula import Level
 from thalweg.kernels import plan_evaluation
 from thalweg.kernels.parts import as_parts
 from thalweg.kernels.reference import compute
+from thalweg.optimizer.element_states import as_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Sequence
@@ -70,7 +71,8 @@ def _point(parameter: Tensor, reading: Reading, state: WatchedState, dialect: Di
     arrays = {"p": as_parts(parameter), "g": as_parts(parameter)}
     for kept in planned.states:
         if kept.level is Level.ELEMENT:
-            arrays[kept.name] = as_parts(entries[dialect.state_names.get(kept.name, kept.name)])
+            name = dialect.state_names.get(kept.name, kept.name)
+            arrays[kept.name] = as_parts(as_wanted(entries, {name: torch.float32})[name])
     numbers = {**reading.numbers, "t": float(entries.get("step", 1))}
     constants = planned.compute_constants(*(numbers[name] for name in planned.inputs))
     stored, _ = compute(planned, planned.passes[-1], arrays, constants)

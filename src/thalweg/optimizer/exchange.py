@@ -9,6 +9,7 @@ import torch
 
 from thalweg.errors import CheckpointError
 from thalweg.optimizer.dropin.dialect import TorchDialect
+from thalweg.optimizer.element_states import as_wanted
 from thalweg.optimizer.fitting import IDENTITY, SavedGroup, SavedState, rule_of
 from thalweg.optimizer.phrase import Formula
 from thalweg.optimizer.positions import schedules_of
@@ -112,6 +113,7 @@ class Export:
 
     def translate(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """A parameter's state in torch's names."""
+        state = as_wanted(state, dict.fromkeys(self.phrase.states, torch.float32))
         renamed = {theirs: state[own] for own, theirs in self.phrase.states.items() if own in state}
         if self.language.dialect.keeps_step and "step" in state:
             wide = torch.get_default_dtype() == torch.float64  # as torch has its step counts

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from thalweg.kernels.eight_bits import MAPS
+from thalweg.optimizer.element_states import as_wanted
 from thalweg.optimizer.reading import Reading
 
 if TYPE_CHECKING:
@@ -28,8 +30,7 @@ class Expected:
         """Why this cannot be the parameter's state; None if it can. A parameter never stepped has none."""
         if not state:
             return None
-        names = self._dialect.state_names
-        states = {names.get(n, n): like for n, like in self._reading.states_of(parameter).items()}
+        states = self._likes(parameter)
         expected = {*states, "step"} if self._dialect.keeps_step else set(states)
         optional = self._dialect.optional_states
         if not expected - optional <= set(state) <= expected | optional:
@@ -42,6 +43,14 @@ class Expected:
                 return f"its state `{name}` {why}"
         return None
 
+    def in_kind(self, state: Mapping[str, Any], parameter: torch.Tensor) -> dict[str, Any]:
+        """The state, with those entries in 8 bits that the parameter keeps so, and no others."""
+        return as_wanted(state, {name: like.dtype for name, like in self._likes(parameter).items()})
+
+    def _likes(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
+        names = self._dialect.state_names
+        return {names.get(n, n): like for n, like in self._reading.states_of(parameter).items()}
+
 
 def _wrong_count(value: object) -> str | None:
     if isinstance(value, int | float) or (isinstance(value, torch.Tensor) and value.numel() == 1):
@@ -52,6 +61,10 @@ def _wrong_count(value: object) -> str | None:
 def _wrong_state(value: object, like: torch.Tensor | None) -> str | None:
     if not isinstance(value, torch.Tensor):
         return f"is {value!r}, and no tensor"
+    if like is not None and like.dtype in MAPS:
+        if value.dtype != like.dtype or value.shape != like.shape:
+            return f"is {tuple(value.shape)} of {value.dtype}, and must be {tuple(like.shape)} of {like.dtype}"
+        return None
     is_complex = like is not None and like.is_complex()
     if value.layout != torch.strided or not (value.is_complex() if is_complex else value.is_floating_point()):
         kind = "complex" if is_complex else "real"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from thalweg.optimizer.optimizer import Optimizer
 
 Settings: TypeAlias = Literal["saved", "own"]
-IDENTITY = ("params", "param_names", "roles", "chain", "name")
+IDENTITY = ("params", "param_names", "roles", "chain", "name", "state_dtype")
 """A group's entries that say what it consists of, and not how it steps."""
 
 
@@ -91,7 +91,7 @@ def load_states(
     if strict and not report.fits:
         message = f"the checkpoint does not fit, and nothing was loaded.\n{report.misfits}\n{_advice(report)}"
         raise CheckpointError(message)
-    copies = [(p, _copied(saved[name].entries, p)) for group in groups for name, p in group.fitting.items()]
+    copies = [(p, _copied(group.entries[name], p)) for group in groups for name, p in group.fitting.items()]
     for parameter, state in copies:
         optimizer.state.pop(parameter, None)
         if state:
@@ -108,6 +108,7 @@ class _GroupLoad:
         self, label: str, group: dict[str, Any], dialect: Dialect, names: Sequence[str], saved: Mapping[str, SavedState]
     ) -> None:
         self.fitting: dict[str, Tensor] = {}
+        self.entries: dict[str, Mapping[str, Any]] = {}
         self.mismatched: dict[str, str] = {}
         self._label = label
         self._group = group
@@ -141,9 +142,11 @@ class _GroupLoad:
         if why is not None:
             self.mismatched[self._label] = why
         for name, parameter in self._candidates.items():
-            why = expected.misfit(self._saved[name].entries, parameter)
+            entries = expected.in_kind(self._saved[name].entries, parameter)
+            why = expected.misfit(entries, parameter)
             if why is None:
                 self.fitting[name] = parameter
+                self.entries[name] = entries
             else:
                 self.mismatched[name] = why
 

@@ -58,7 +58,8 @@ class Formula:
     @cached_property
     def takes_rows(self) -> bool:
         """Whether a gradient may be sparse: rows without one stay as they are, and no row needs another."""
-        alone = self.whole is None and len(self.plan.passes) == 1 and not self.plan.levels
+        plain = not self.plan.levels and not self.plan.noise
+        alone = self.whole is None and len(self.plan.passes) == 1 and plain
         return alone and leaves_idle_elements_alone(self.trace)
 
     @property

@@ -1,4 +1,4 @@
-"""Which launch steps which parameters: one for each formula, dtype and device among those that have a gradient."""
+"""Which launch steps which parameters: one for each formula, device and dtypes among those that have a gradient."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 
 from thalweg.errors import BackendError, GradientError, ParameterError
 from thalweg.kernels import CHECK
+from thalweg.kernels.eight_bits import absmax_of
 from thalweg.kernels.parts import PartsBinding
 from thalweg.optimizer.capturable import CapturableLaunch
 from thalweg.optimizer.launch import Launch
@@ -117,7 +118,7 @@ def build_launches(
     nonfinite: NonFinite,
     counts: DeviceCounts | None = None,
 ) -> Launches:
-    """A launch for each structure, dtype and device among the members, and for each of its plans.
+    """A launch for each structure, device and dtypes among the members, and for each of its plans.
 
     `states[p]` are the states of what is stepped, `p`, by their names in the formula. Raises `BackendError` where the
     backend cannot step a parameter. With `counts`, the device counts the steps there.
@@ -128,7 +129,8 @@ def build_launches(
     stacks: dict[int, tuple[Stack, list[Member]]] = {}
     for member in members:
         parameter = member.parameter
-        key = (member.formula.structure, parameter.dtype, parameter.device, is_sparse(parameter))
+        dtypes = tuple(state.dtype for state in states[parameter].values())
+        key = (member.formula.structure, parameter.dtype, dtypes, parameter.device, is_sparse(parameter))
         if member.reading.adds:
             adding.setdefault(key, []).append(member)
             continue
@@ -174,10 +176,13 @@ def _launch(
     is_late: bool = False,
 ) -> Launch:
     parameters = [member.parameter for member in members]
-    bind: Any = _binder(backend, parameters[0])
+    has_codes = members[0].reading.keeps_codes(members[0].whole)
+    _check_backend(plan, backend, parameters[0], has_codes=has_codes, capturable=counts is not None)
+    bind: Any = _binder(backend, parameters[0], without_triton=bool(plan.noise) or has_codes)
     if parameters[0].is_complex():
         bind = functools.partial(PartsBinding, bind)
-    own = [{slot: some[slot] for slot in plan.slots[2:]} for some in arrays]
+    wanted = [name for slot in plan.slots[2:] for name in (slot, absmax_of(slot)) if name in arrays[0]]
+    own = [{name: some[name] for name in wanted} for some in arrays]
     if is_sparse(parameters[0]):
         if counts is not None:
             message = (
@@ -189,6 +194,8 @@ def _launch(
         first = looks == "first"
         binding, check = bind_rows(plan, parameters, own, numba=numba, guard=looks == "as it moves", looks_first=first)
         return Launch(plan, members, binding, check, coarse_states)
+    further: dict[str, Any] = {"keys": [member.place for member in members]} if plan.noise else {}
+    further |= {"by_row": True} if has_codes else {}
     gathers = len(plan.passes) > 1  # its first pass can look, before anything is moved
     guard = looks == "as it moves" or (looks == "first" and gathers)
     exchange = Exchange(members) if any(member.cuts for member in members) else None
@@ -204,13 +211,20 @@ def _launch(
                 "up; keep complex parameters whole on each process"
             )
             raise ParameterError(message)
+        if further:
+            what = "draws random numbers" if plan.noise else "keeps states in 8 bits"
+            message = (
+                f"{members[0].name} is cut over several processes, and its chain {what}, which is for whole parameters "
+                "alone; leave that out, or keep the parameter whole on each process"
+            )
+            raise BackendError(message)
         bind = functools.partial(_bind_parts, bind, exchange)
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None
     if counts is not None:
         counted = counts.counted(members, is_late=is_late)
         binding = bind(plan, parameters, own, guard=guard, counted=counted, waits=looks == "first")
         return CapturableLaunch(plan, members, binding, check, coarse_states, counts=counts)
-    return Launch(plan, members, bind(plan, parameters, own, guard=guard), check, coarse_states, exchange)
+    return Launch(plan, members, bind(plan, parameters, own, guard=guard, **further), check, coarse_states, exchange)
 
 
 def _bind_parts(
@@ -225,14 +239,31 @@ def _bind_parts(
     return ShardsBinding(bind, plan, parts, states, exchange, guard=guard)
 
 
-def _binder(backend: Backend, parameter: Tensor) -> Any:  # noqa: ANN401  # a class of bindings
+def _check_backend(plan: Plan, backend: Backend, parameter: Tensor, *, has_codes: bool, capturable: bool) -> None:
+    """Refuse what a backend cannot do yet."""
+    if plan.noise and backend == "triton":
+        message = "the triton backend draws no random numbers yet, which this chain needs; use backend='reference'"
+        raise BackendError(message)
+    if has_codes and backend == "triton":
+        raise BackendError("the triton backend keeps no states in 8 bits yet; use backend='reference'")
+    if capturable and (plan.noise or has_codes):
+        raise BackendError("`capturable` is not to be had with random numbers or states in 8 bits; leave it out")
+    if has_codes and is_sparse(parameter):
+        message = (
+            "a gradient is sparse, and its parameter has states in 8 bits, whose blocks no row has for itself; choose "
+            "torch.bfloat16 as their `state_dtype`, or make the layer with sparse=False"
+        )
+        raise BackendError(message)
+
+
+def _binder(backend: Backend, parameter: Tensor, *, without_triton: bool = False) -> Any:  # noqa: ANN401  # a class of bindings
     if parameter.device.type == "meta":
         message = "a parameter is on the meta device and has no values to step; load the model first"
         raise ParameterError(message)
     on_cpu = parameter.device.type == "cpu" and parameter.layout == torch.strided
     on_gpu = parameter.device.type == "cuda" and parameter.layout == torch.strided
     has_triton = importlib.util.find_spec("triton") is not None
-    if backend == "triton" or (backend == "auto" and on_gpu and has_triton):
+    if backend == "triton" or (backend == "auto" and on_gpu and has_triton and not without_triton):
         from thalweg.kernels.triton.binding import TritonBinding  # noqa: PLC0415  # only where it is used
 
         return TritonBinding

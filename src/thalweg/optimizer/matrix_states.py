@@ -116,7 +116,8 @@ class MatrixStates:
 
 def strides_of(member: Member) -> tuple[tuple[int, ...], ...]:
     """How the direction that a matrix method is given must lie, and the one that it makes."""
-    return tuple(wanted_strides(member.parameter, by_row=plan.is_by_row) for plan in member.formula.plans)
+    by_row = member.reading.keeps_codes(member.whole)
+    return tuple(wanted_strides(member.parameter, by_row=by_row or plan.is_by_row) for plan in member.formula.plans)
 
 
 def _kind(member: Member) -> Hashable:

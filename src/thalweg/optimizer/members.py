@@ -32,11 +32,11 @@ def members_of(readings: Sequence[Reading]) -> Iterator[Member]:
             place += 1
 
 
-def first_value(start: Start, member: Member) -> Tensor:
+def first_value(start: Start, member: Member, dtype: torch.dtype) -> Tensor:
     """A state as it is before the first step."""
     if isinstance(start, ParameterSlot):
         return member.parameter.detach().clone()
-    begun = torch.empty_like(member.parameter, requires_grad=False)
+    begun = torch.empty_like(member.parameter, dtype=dtype, requires_grad=False)
     _ = as_parts(begun).fill_(first_number(start, member))
     return begun
 

@@ -26,6 +26,7 @@ from thalweg.optimizer.layout import Backend, NonFinite
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.routing import RoutedDialect, routed
 from thalweg.optimizer.selection import kinds, with_roles
+from thalweg.optimizer.state_dtypes import Asked, StateDtypes
 from thalweg.optimizer.state_request import asks_for_states
 from thalweg.optimizer.stepper import Stepper
 from thalweg.optimizer.uncompiled import uncompiled
@@ -53,8 +54,14 @@ class Optimizer(torch.optim.Optimizer):
     it counts the steps and computes what depends on them: `step` can be captured in a CUDA graph, a tensor as `lr` is
     read by the GPU, and `torch.amp.GradScaler` need not wait for it.
 
+    `state_dtype` is the dtype that states are kept in, where it is not to be the parameter's: one for all, or one for
+    each by its name in the chain, as `{"m": torch.bfloat16, "v": "8bit"}`; a group may have its own. They are computed
+    in float32 (for parameters in float64, in that) and rounded to the nearest. `"8bit"` is in blocks of 256 with a
+    scale each (Dettmers et al. 2022, arXiv:2110.02861). One for all makes copies of the parameter, such as averages,
+    and sums of gradients only ever wider. A second moment in bfloat16 rises and does not fall again.
+
     Raises `ParameterError` for parameters that cannot be stepped, `ChainError` or `FormulaError` for a chain that does
-    not compose, `HyperparameterError` for a number out of range.
+    not compose, `HyperparameterError` for a number out of range, `UnknownNameError` for a state that is not there.
 
     >>> import thalweg as tw, torch
     >>> model = torch.nn.Linear(2, 1)
@@ -75,6 +82,7 @@ class Optimizer(torch.optim.Optimizer):
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
         capturable: bool = False,
+        state_dtype: Asked = None,
     ) -> None:
         if isinstance(chain, Route):
             groups, dialect = routed(params, chain, roles or {}), RoutedDialect(chain)
@@ -84,14 +92,16 @@ class Optimizer(torch.optim.Optimizer):
             hint = f"; write `chain({chain!r}, step(…))`" if isinstance(chain, Stage | Whole) else ""
             message = f"the second argument must be a chain, and is {chain!r}{hint}"
             raise ChainError(message)
+        dtypes = StateDtypes.read(state_dtype)
         self._begin(
             groups,
             dialect,
-            {"maximize": maximize},
+            {"maximize": maximize, **({} if state_dtype is None else {"state_dtype": dtypes})},
             nonfinite=nonfinite,
             backend=backend,
             capturable=capturable,
         )
+        dtypes.check_known([group["chain"] for group in self.param_groups])
 
     def _begin(
         self,
@@ -192,12 +202,12 @@ class Optimizer(torch.optim.Optimizer):
 
         Raises `CheckpointError`, and changes nothing, if it is of another rule or of parameters of another shape.
         """
-        chains = [group.get("chain") for group in self.param_groups]
+        own = [{n: group[n] for n in ("chain", "state_dtype") if n in group} for group in self.param_groups]
         checked = check_fits(state_dict, self.param_groups, self._dialect)
         super().load_state_dict(checked)
-        for group, chain in zip(self.param_groups, chains, strict=True):
-            if chain is not None:
-                group["chain"] = chain
+        for group, kept in zip(self.param_groups, own, strict=True):
+            group.pop("state_dtype", None)
+            group.update(kept)
             for name, value in self.defaults.items():
                 group.setdefault(name, value)
             self._dialect.mend(group)
@@ -247,7 +257,7 @@ class Optimizer(torch.optim.Optimizer):
         return loss
 
     def _restore_wide_states(self, loaded: dict[str, Any]) -> None:
-        """Those of tensors, rows and matrices as they were saved: torch gives a state the dtype of its parameter."""
+        """Those that have another dtype than their parameter, which torch has given them, from what was saved."""
         for group, saved in zip(self.param_groups, loaded["param_groups"], strict=True):
             reading = Reading(group, self._dialect)
             for parameter, key in zip(group["params"], saved["params"], strict=True):
@@ -255,7 +265,7 @@ class Optimizer(torch.optim.Optimizer):
                 for kept, like in reading.states_of(parameter).items():
                     name = self._dialect.state_names.get(kept, kept)
                     if name in state and like.dtype != parameter.dtype:
-                        self.state[parameter][name] = state[name].to(parameter.device)
+                        self.state[parameter][name] = state[name].to(parameter.device, like.dtype)
 
     def _watched_state(self) -> WatchedState:
         """`state`, which torch and users may have replaced."""

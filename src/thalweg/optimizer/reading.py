@@ -9,16 +9,19 @@ import torch
 
 from thalweg.errors import ChainError
 from thalweg.formula import Level, Skips, Stage, Waits
+from thalweg.formula.bounds import never_negative
+from thalweg.kernels.eight_bits import MAPS, SIGNED, UNSIGNED, absmax_of, blocks_of
 from thalweg.kernels.geometry import shape_of
 from thalweg.optimizer.calls import CALLS, SKIPS
 from thalweg.optimizer.formulas import formula_of
 from thalweg.optimizer.selection import kinds
+from thalweg.optimizer.state_dtypes import StateDtypes
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from thalweg.chain import Chain
-    from thalweg.formula import Schedule, Trace
+    from thalweg.formula import Kept, Schedule, Trace
     from thalweg.optimizer.dialect import Dialect
     from thalweg.optimizer.formulas import Formula
 
@@ -47,6 +50,17 @@ class Reading:
         """What the chain does to one of the group's parameters."""
         return self._formulas[id(parameter)]
 
+    def dtype_of(self, kept: Kept, parameter: torch.Tensor) -> torch.dtype:
+        """In which dtype a parameter's state is kept that has a value for each element."""
+        formula = self.formula_of(parameter)
+        codes = UNSIGNED if kept.name in self._without_sign.get(formula.structure, ()) else SIGNED
+        return self._dtypes.of(kept, parameter.dtype, formula.trace, codes=codes)
+
+    def keeps_codes(self, parameter: torch.Tensor) -> bool:
+        """Whether a parameter has a state in 8 bits, so that all that belongs to it lies row by row."""
+        states = self.formula_of(parameter).trace.states if self._dtypes.has_codes else ()
+        return any(k.level is Level.ELEMENT and self.dtype_of(k, parameter) in MAPS for k in states)
+
     def states_of(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
         """A parameter's states by their names in the formula, on the meta device: of their shapes and dtypes.
 
@@ -57,7 +71,7 @@ class Reading:
         states = {
             kept.name: torch.empty(
                 shape_of(kept.level, shape),
-                dtype=parameter.dtype if kept.level is Level.ELEMENT else wide,
+                dtype=self.dtype_of(kept, parameter) if kept.level is Level.ELEMENT else wide,
                 device="meta",
             )
             for kept in formula.trace.states
@@ -65,6 +79,8 @@ class Reading:
         }
         if self.waits:
             states[CALLS] = torch.empty((), device="meta")
+        for name in [name for name, like in states.items() if like.dtype in MAPS]:
+            states[absmax_of(name)] = torch.empty(blocks_of(shape), dtype=torch.float32, device="meta")
         if formula.whole is None:
             return states
         begun = formula.whole.begin(torch.empty((1, *shape), dtype=parameter.dtype, device="meta"), self.numbers)
@@ -157,7 +173,8 @@ class Reading:
         self.chain = chain = self._dialect.read(group)
         maximize = bool(group.get("maximize", False))
         own = [formula_of(chain, kind, maximize=maximize) for kind in kinds(group, chain)]
-        self.structure = tuple(formula.structure for formula in own)
+        self._dtypes = StateDtypes.read(group.get("state_dtype"))
+        self.structure = (str(self._dtypes), *(formula.structure for formula in own))
         self._formulas = dict(zip(map(id, group["params"]), own, strict=True))
         traces = [formula.trace for formula in {formula.structure: formula for formula in own}.values()]
         numbers = chain.numbers(*traces)
@@ -171,6 +188,8 @@ class Reading:
         done = group.get("steps", 0)
         self.numbers |= {name: float(v(done) if callable(v) else v) for name, v in numbers.items()}
         self._hyperparameters = chain.hyperparameters(*traces)
+        ranges = {name: hyper.range for name, hyper in self._hyperparameters.items()}
+        self._without_sign = {f.structure: never_negative(f.trace, ranges) for f in own if self._dtypes.has_codes}
         of_model = {kept for traced in traces for kept in traced.states if kept.level is Level.MODEL}
         for kept in of_model:
             group.setdefault(kept.name, self.numbers[kept.start] if isinstance(kept.start, str) else kept.start)

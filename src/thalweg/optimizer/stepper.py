@@ -13,15 +13,15 @@ from thalweg.errors import GradientError, ParameterError
 from thalweg.formula import Level
 from thalweg.kernels import Moved
 from thalweg.kernels.geometry import shape_of
-from thalweg.kernels.layout import laid_out
 from thalweg.optimizer.accumulation import Accumulation
 from thalweg.optimizer.calls import CALLS, check_calls, policy
 from thalweg.optimizer.capturable import DeviceCounts
 from thalweg.optimizer.coarse_states import CoarseStates
 from thalweg.optimizer.complaints import complain, refusal, tell_at_the_end, tell_late, too_many
+from thalweg.optimizer.element_states import take
 from thalweg.optimizer.layout import Backend, Layout, Mask, NonFinite, build_launches
 from thalweg.optimizer.matrix_states import MatrixStates
-from thalweg.optimizer.members import first_number, first_value, members_of
+from thalweg.optimizer.members import first_number, members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.rounds import Rounds
 from thalweg.optimizer.sharding import part_of
@@ -249,7 +249,7 @@ class Stepper:
 
     def _states(self, member: Member) -> dict[str, Tensor]:
         """A parameter's states by their names in the formula: as they are, or as they start."""
-        parameter, shard = member.parameter, member.shard
+        shard = member.shard
         entries = self._state[member.whole]
         if self._dialect.keeps_step:
             entries["step"] = self._steps[member.place]
@@ -279,8 +279,10 @@ class Stepper:
             if kept.level is not Level.ELEMENT:
                 own = self._coarse.take(member, kept, value, first_number(kept.start, member))
             else:
-                begun = first_value(kept.start, member) if value is None else value
-                own = states[kept.name] = laid_out(begun, parameter, by_row=by_row)
+                local = entries if value is before else {**entries, name: value}
+                states |= take(local, member, kept, name, by_row=by_row)
+                entries.update(local)
+                own = states[kept.name]
             entries[name] = own if shard is None else shard.shared(own, kept.level, before)
         return states
 

@@ -65,6 +65,18 @@ def test_adafactor_is_that_of_the_reference(dtype: torch.dtype, triton: str) -> 
     assert deviation(found, expected) <= BACKENDS.get(dtype, torch.finfo(dtype).eps)
 
 
+def test_states_of_another_dtype_are_read_and_written_as_such(triton: str) -> None:
+    chain = tw.chain(tw.adafactor(), tw.step(0.1), tw.ema(beta=0.5))
+    arrived = []
+    for backend in (triton, "reference"):
+        optimizer = tw.Optimizer(parameters(SHAPES, torch.float32), chain, backend=backend, state_dtype=torch.float16)
+        descend(optimizer, 2)
+        states = [value for state in optimizer.state.values() for value in state.values()]
+        assert any(value.dtype == torch.float16 for value in states)
+        arrived.append(states)
+    assert deviation(*arrived) <= torch.finfo(torch.float16).eps
+
+
 def test_a_single_pass_stores_and_gathers(triton: str) -> None:
     def late(
         g: Direction,

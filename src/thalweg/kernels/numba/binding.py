@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from thalweg.kernels.geometry import as_stack
+from thalweg.kernels.numba.blocks import CODES, table_columns
 from thalweg.kernels.numba.compile import compile_kernel
 from thalweg.kernels.numba.emit import emit
 from thalweg.kernels.numba.gathering import Gathering
@@ -31,11 +32,19 @@ class NumbaBinding:
     """One plan, the parameters that it steps, their states, and a row of constants for each.
 
     `states[i]` holds the tensors of `plan.slots` for `parameters[i]`, of its shape and laid out as
-    `thalweg.kernels.layout` wants them; each has one dtype for all parameters.
+    `thalweg.kernels.layout` wants them; each has one dtype for all parameters. By its key, of `keys`, a parameter draws
+    the random numbers of a plan that has some. `by_row` says that they lie so, whatever the plan wants.
     """
 
     def __init__(
-        self, plan: Plan, parameters: Sequence[Tensor], states: Sequence[dict[str, Tensor]], *, guard: bool
+        self,
+        plan: Plan,
+        parameters: Sequence[Tensor],
+        states: Sequence[dict[str, Tensor]],
+        *,
+        guard: bool,
+        keys: Sequence[int] = (),
+        by_row: bool = False,
     ) -> None:
         self._states = list(states)
         self._plan = plan
@@ -49,15 +58,21 @@ class NumbaBinding:
         sizes = [parameter.numel() for parameter in parameters]
         shapes = [parameter.shape for parameter in parameters]
         pieces = bands(list(map(as_stack, shapes)), few=plan.sums_columns) if plan.is_by_row else stretches(sizes)
-        self._block = Block(len(parameters), len(plan.slots), len(plan.constants), precision, pieces)
+        columns = table_columns(plan, dtypes)
+        self._block = Block(len(parameters), len(columns), len(plan.constants), precision, pieces)
+        if "#key" in columns:
+            self._block.addresses[:, columns.index("#key")] = keys
         self._gathering = Gathering(plan, shapes, pieces, precision) if plan.levels else None
         if self._gathering is not None:
             self._block.set_words(self._gathering.words())
         for place, state in enumerate(states):
-            for column, slot in enumerate(plan.slots[2:], start=2):
+            for column, slot in enumerate(columns[2:], start=2):
+                if slot == "#key":
+                    continue
                 self._block.addresses[place, column] = state[slot].data_ptr()
+        by_row = by_row or plan.is_by_row or any(one in CODES for one in dtypes.values())
         self._tensors = Tensors(
-            parameters, self._block.addresses, by_row=plan.is_by_row, may_scan=sum(sizes) <= LARGEST_SCANNED
+            parameters, self._block.addresses, by_row=by_row, may_scan=sum(sizes) <= LARGEST_SCANNED
         )
 
     def set_constants(self, row: int, values: Sequence[float]) -> None:

@@ -113,7 +113,9 @@ def _features() -> str:
 def _everything_else() -> str:
     """All but a kernel's text that decides what it is compiled to: versions, processor, our own sources."""
     versions = [importlib.metadata.version(name) for name in ("numba", "llvmlite")]
-    sources = [Path(__file__).with_name(name).read_text("utf-8") for name in ("compile.py", "intrinsics.py")]
+    folder = Path(__file__).parent
+    own = [*(folder / name for name in ("compile.py", "intrinsics.py")), *folder.parent.rglob("noise.py")]
+    sources = [path.read_text("utf-8") for path in [*own, *folder.parent.rglob("eight_bits.py")]]
     return "\n".join([*versions, llvm.get_process_triple(), llvm.get_host_cpu_name(), _features(), *sources])
 
 

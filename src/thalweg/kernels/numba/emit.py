@@ -7,14 +7,17 @@ is some rows of a matrix, else a stretch of a tensor.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from thalweg.errors import BackendError
 from thalweg.formula.scalar import Level
+from thalweg.kernels.numba.blocks import BLOCK, CODES, HEADER, NAMES, Blocks, table_columns
+from thalweg.kernels.numba.language import DITHERED, NUMBA
 from thalweg.kernels.numba.pieces import FLAT, MATRIX, PER_PIECE
-from thalweg.kernels.walk import Printer, print_graph, print_number
+from thalweg.kernels.walk import print_graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,32 +29,6 @@ MAXIMUM_SLOTS = 32
 STORAGE = ("float32", "float64", "bfloat16", "float16")
 """The dtypes that a kernel can read and write, by torch's names."""
 
-NUMBA = Printer(
-    number=lambda value: f"number({print_number(value)})",
-    operations={
-        "add": "{0} + {1}",
-        "subtract": "{0} - {1}",
-        "multiply": "{0} * {1}",
-        "divide": "{0} / {1}",
-        "power": "{0} ** {1}",
-        "negative": "-{0}",
-        "absolute": "abs({0})",
-        "sqrt": "math.sqrt({0})",
-        "exp": "math.exp({0})",
-        "log": "math.log({0})",
-        "floor": "number(math.floor({0}))",
-        "sign": "number(1.0) if {0} > 0 else (number(-1.0) if {0} < 0 else number(0.0))",
-        "maximum": "{0} if {0} > {1} or {0} != {0} else {1}",
-        "minimum": "{0} if {0} < {1} or {0} != {0} else {1}",
-        "less": "{0} < {1}",
-        "less_equal": "{0} <= {1}",
-        "equal": "{0} == {1}",
-        "both": "{0} & {1}",
-        "either": "{0} | {1}",
-        "where": "{1} if {0} else {2}",
-    },
-)
-
 _HEAD = '''\
 """{title}"""
 
@@ -62,7 +39,7 @@ from numpy import {precision} as number
 from thalweg.kernels.numba.intrinsics import (
     {imports},
 )
-
+{further}
 
 def kernel(block):
     table = word(block, 0)
@@ -102,10 +79,15 @@ def emit(
     step of a single pass leaves such elements as they were. Raises `BackendError` for a dtype that no kernel takes.
     """
     for one in (dtype, *dtypes.values()):
-        if one not in STORAGE:
+        if one not in (*STORAGE, *CODES):
             message = f"the numba backend takes {', '.join(STORAGE)}, and not {one}; use backend='reference'"
             raise BackendError(message)
-    if len(plan.slots) + len(plan.coarse) + len(plan.passes[place].reductions) > MAXIMUM_SLOTS:
+    in_codes = [slot for slot, one in dtypes.items() if one in CODES]
+    if in_codes and plan.is_by_row:
+        message = "a chain that sums over rows or columns keeps no states in 8 bits; choose torch.bfloat16 for them"
+        raise BackendError(message)
+    arrays = len(plan.slots) + len(plan.coarse) + len(plan.noise) + 2 * len(in_codes)
+    if arrays + len(plan.passes[place].reductions) > MAXIMUM_SLOTS:
         message = f"a kernel takes {MAXIMUM_SLOTS} arrays, this chain has {len(plan.slots)}; use backend='reference'"
         raise BackendError(message)
     return _Text(plan, place, dtype, dtypes, guard=guard).whole()
@@ -129,6 +111,8 @@ class _Text:
         self._aliases = {c.name: MAXIMUM_SLOTS - 1 - place for place, c in enumerate(plan.coarse)}
         used = len(plan.coarse)
         self._aliases |= {r.name: MAXIMUM_SLOTS - 1 - used - place for place, r in enumerate(one.reductions)}
+        used += len(one.reductions)
+        self._blocks = Blocks(plan, one, self._dtypes, self._variables, free=MAXIMUM_SLOTS - 1 - used)
 
     def whole(self) -> str:
         """The text."""
@@ -139,6 +123,11 @@ class _Text:
             lines += _indented([*self._before_row(), "for column in range(columns):"])
             lines += _indented(["j = i * columns + column", *self._element()], 2)
             lines += _indented(self._after_row())
+        elif self._blocks.are_there:
+            places = {slot: place for place, slot in enumerate(self._plan.slots)}
+            lines += [f"for first in range(start, stop, {BLOCK}):"]
+            lines += _indented([*self._blocks.before_block(), HEADER, *_indented(self._element())])
+            lines += _indented(self._blocks.after_block(places))
         else:
             lines += ["for j in range(start, stop):", *_indented(self._element())]
         text = "\n".join(_indented([*lines, *self._after_piece()], 3)) + "\n"
@@ -146,22 +135,30 @@ class _Text:
         title = [f"{slot} <- {value!r}" for slot, value in self._pass.stores]
         title += [f"{reduction.name} <- {reduction.value!r}" for reduction in self._pass.reductions]
         imports = ",\n    ".join(sorted(found))
+        further = ""
+        for module, names in NAMES.items():
+            used = ", ".join(name for name in names if re.search(rf"\b{name}\(", text))
+            further += f"from thalweg.kernels.numba.{module} import {used}\n" if used else ""
         # What a pass read last is in the cache when the next one begins, so every other pass goes backwards.
         turn = "job = job_count - 1 - job\n        " if self._turns else ""
-        return _HEAD.format(title="; ".join(title), precision=self._precision, imports=imports, turn=turn) + text
+        head = _HEAD.format(
+            title="; ".join(title), precision=self._precision, imports=imports, further=further, turn=turn
+        )
+        return head + text
 
     def _before_piece(self) -> list[str]:
         """Addresses, constants, the coarse values of the piece's tensor or matrix, and sums to begin with."""
         slots, constants = self._plan.slots, self._plan.constants
+        columns = len(table_columns(self._plan, self._dtypes))
         lines = [
-            f"at_{self._variables[slot]} = word(table, {len(slots)} * tensor + {place})"
+            f"at_{self._variables[slot]} = word(table, {columns} * tensor + {place})"
             for place, slot in enumerate(slots)
             if slot in self._loads() or slot in self._stores()
         ]
+        lines += self._blocks.before_piece()
         lines += [
-            f"k{place} = constant_{self._precision}(constants, {len(constants)} * row + {place})"
-            for place in range(len(constants))
-            if f"k{place}" in self._pass.inputs
+            f"{name} = constant_{self._precision}(constants, {len(constants)} * row + {name[1:]})"
+            for name in self._constants()
         ]
         per_piece = [c for c in self._plan.coarse if c.value.level in PER_PIECE]
         unit = "matrix" if self._kind is MATRIX else "tensor"
@@ -200,14 +197,17 @@ class _Text:
         """Load, compute, store, gather."""
         named = {f"k{place}": constant.is_condition for place, constant in enumerate(self._plan.constants)}
         named |= {c.name: c.value.is_condition for c in self._plan.coarse}
-        inputs = self._variables | {n: f"({n} != 0)" if condition else n for n, condition in named.items()}
-        operations = {**NUMBA.operations, "stored": f"stored_{self._dtype}({{0}})"}
+        inputs = self._variables | {noise.name: noise.name for noise in self._plan.noise}
+        inputs |= {n: f"({n} != 0)" if condition else n for n, condition in named.items()}
+        operations = {
+            **NUMBA.operations,
+            "stored": f"stored_{self._dtype}({{0}})",
+            "dithered": f"dithered_{self._dtype}({{0}}, {{1}})" if self._dtype in DITHERED else "{0}",
+        }
         lines, results = print_graph(self._pass.values, replace(NUMBA, operations=operations), inputs)
         places = {slot: place for place, slot in enumerate(self._plan.slots)}
-        body = [
-            f"{self._variables[slot]} = load_{self._dtypes[slot]}(at_{self._variables[slot]}, j, {places[slot]})"
-            for slot in self._loads()
-        ]
+        body = [f"{self._variables[slot]} = {self._load(slot, places[slot])}" for slot in self._loads()]
+        body += self._blocks.element()
         body += [
             f"{c.name} = load_{self._precision}(at_{c.name}, column, {self._aliases[c.name]})"
             for c in self._asked_at(Level.COLUMN)
@@ -218,11 +218,18 @@ class _Text:
         for slot, result in zip(self._stores(), results, strict=False):
             name = self._variables[slot]
             value = f"{result} if good else {name}" if self._leaves else result
-            body.append(f"store_{self._dtypes[slot]}(at_{name}, j, {value}, {places[slot]})")
+            plain = [f"store_{self._dtypes[slot]}(at_{name}, j, {value}, {places[slot]})"]
+            body += self._blocks.store(slot, value) or plain
         for reduction, result in zip(self._pass.reductions, results[len(self._stores()) :], strict=True):
             nothing = f"number({_NOTHING[reduction.value.operation]})"
             body.append(self._gather(reduction, f"({result} if good else {nothing})" if self._leaves else result))
         return [*body, "bad += 0 if good else 1"] if self._looks else body
+
+    def _load(self, slot: str, place: int) -> str:
+        plain = f"load_{self._dtypes[slot]}(at_{self._variables[slot]}, j, {place})"
+        value = self._blocks.load(slot, place) or plain
+        narrow = self._precision == "float64" != self._dtypes[slot]
+        return f"number({value})" if narrow else value
 
     def _gather(self, reduction: Reduction, value: str) -> str:
         name, operation = reduction.name, reduction.value.operation
@@ -255,6 +262,11 @@ class _Text:
 
     def _stores(self) -> list[str]:
         return [slot for slot, _ in self._pass.stores]
+
+    def _constants(self) -> list[str]:
+        """Those that the pass computes or draws with."""
+        used = {*self._blocks.constants, *self._pass.inputs}
+        return [f"k{place}" for place in range(len(self._plan.constants)) if f"k{place}" in used]
 
     def _asked_at(self, level: Level) -> list[Coarse]:
         return [c for c in self._asked if c.value.level is level]

@@ -207,7 +207,7 @@ def _loader(stored: Any, number: Any, widen: Callable[[ir.IRBuilder, Any], Any])
 
         def generate(_target: Any, builder: ir.IRBuilder, _signature: Any, arguments: list[Any]) -> Any:
             instruction = builder.load(_element(builder, stored, arguments[:2]), typ=stored)
-            _promise(builder.module, instruction, place)
+            promise(builder.module, instruction, place)
             return widen(builder, instruction)
 
         return number(types.int64, types.int64, slot), generate
@@ -223,7 +223,7 @@ def _storer(stored: Any, number: Any, narrow: Callable[[ir.IRBuilder, Any], Any]
         def generate(target: Any, builder: ir.IRBuilder, _signature: Any, arguments: list[Any]) -> Any:
             narrowed = narrow(builder, arguments[2])
             instruction = builder.store(narrowed, _element(builder, stored, arguments[:2]))
-            _promise(builder.module, instruction, place)
+            promise(builder.module, instruction, place)
             return target.get_dummy_value()
 
         return types.void(types.int64, types.int64, number, slot), generate
@@ -249,7 +249,8 @@ def _element(builder: ir.IRBuilder, kind: Any, arguments: list[Any]) -> Any:
     return builder.gep(builder.inttoptr(address, kind.as_pointer()), [index])
 
 
-def _promise(module: ir.Module, instruction: Any, place: int) -> None:
+def promise(module: ir.Module, instruction: Any, place: int) -> None:
+    """Note on a load or a store that arrays of other slots lie elsewhere."""
     domain = module.add_metadata([ir.MetaDataString(module, "thalweg arrays")])
     scopes = [module.add_metadata([ir.MetaDataString(module, f"slot {k}"), domain]) for k in range(MAXIMUM_SLOTS)]
     instruction.set_metadata("alias.scope", module.add_metadata([scopes[place]]))

@@ -17,7 +17,7 @@ from thalweg.kernels.geometry import as_stack
 from thalweg.kernels.tensors import Tensors
 from thalweg.kernels.triton.compile import kernel_for
 from thalweg.kernels.triton.constants import Counting
-from thalweg.kernels.triton.emit import THREADS, block_size, check_dtype, emit
+from thalweg.kernels.triton.emit import THREADS, block_size, emit
 from thalweg.kernels.triton.exchange import Notes, is_capturing, keep
 from thalweg.kernels.triton.gathering import Gathering
 from thalweg.kernels.triton.tables import Tables, divide
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 class TritonBinding:
     """One plan, the parameters that it steps, their states, and a row of constants for each.
 
-    `states[i]` holds the tensors of `plan.slots` for `parameters[i]`, of its shape, dtype and device and laid out as
-    `thalweg.kernels.layout` wants them. On the CPU the kernels are interpreted: right, and thousands of times slower.
+    `states[i]` holds the tensors of `plan.slots` for `parameters[i]`, of its shape and device and laid out as
+    `thalweg.kernels.layout` wants them; each has one dtype for all parameters. On the CPU the kernels are interpreted:
+    right, and thousands of times slower.
 
     With `counted`, the constants are computed on the device, from inputs (`set_inputs`) and the counts of steps that
     are kept there, and not from `set_constants`, and coarse values stay there: such a binding can be captured in a CUDA
@@ -65,7 +66,6 @@ class TritonBinding:
         self._guard = guard
         self._device = parameters[0].device
         self._name = str(parameters[0].dtype).removeprefix("torch.")
-        check_dtype(self._name)
         number = torch.promote_types(parameters[0].dtype, torch.float32)
         with self._on_device():
             self._tables = Tables(
@@ -232,7 +232,9 @@ class TritonBinding:
     def _compiled(self, place: int, *, scaled: bool = False) -> list[Launch]:
         """The kernels of a pass, one for each width of blocks."""
         plan, name = self._plan, self._name
+        dtypes = {slot: str(self._states[0][slot].dtype).removeprefix("torch.") for slot in plan.slots[2:]}
         settings: Any = {"guard": self._guard, "place": place, "scaled": scaled, "stops": self._counted is not None}
+        settings["dtypes"] = dtypes
         texts = [
             emit(plan, name, **settings) if width is None else emit_tiles(plan, name, width=width, **settings)
             for width in self._widths

@@ -7,16 +7,16 @@ plan has values for matrices, rows or columns, see `thalweg.kernels.triton.tile_
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from thalweg.errors import BackendError
-from thalweg.kernels.triton.body import VALUE, Body
+from thalweg.kernels.triton.body import STORAGE, VALUE, Body
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from thalweg.kernels.plan import Plan
 
-STORAGE = {"float32": 4, "float64": 8, "bfloat16": 2, "float16": 2}
-"""The dtypes that a kernel can read and write, by torch's names, with their bytes."""
 THREADS = 128
 """How many threads run a program."""
 CHUNK = 4096
@@ -28,26 +28,7 @@ _TEMPLATE = '''\
 import triton.language as tl
 
 
-{functions}@jit
-def load(at, j, count, WHOLE: tl.constexpr):
-    to = at.to(tl.pointer_type(tl.{dtype}))
-    if WHOLE:
-        values = tl.load(tl.multiple_of(to, 16) + j)
-    else:
-        values = tl.load(to + j, mask=j < count, other=0.0)
-    return values.to(tl.{number})
-
-
-@jit
-def store(at, j, values, count, WHOLE: tl.constexpr):
-    to = at.to(tl.pointer_type(tl.{dtype}))
-    if WHOLE:
-        tl.store(tl.multiple_of(to, 16) + j, values.to(tl.{dtype}))
-    else:
-        tl.store(to + j, values.to(tl.{dtype}), mask=j < count)
-
-
-@jit
+{functions}{access}@jit
 def update({arguments}, first, count, WHOLE: tl.constexpr):
     j = first + tl.arange(0, {block})
     {body}
@@ -72,8 +53,19 @@ def block_size(dtype: str) -> int:
     return THREADS * 16 // STORAGE[dtype]
 
 
-def emit(plan: Plan, dtype: str, *, guard: bool, place: int = -1, scaled: bool = False, stops: bool = False) -> str:
-    """The text of the kernel of one of a plan's passes, for parameters and states of one dtype.
+def emit(
+    plan: Plan,
+    dtype: str,
+    *,
+    guard: bool,
+    place: int = -1,
+    scaled: bool = False,
+    stops: bool = False,
+    dtypes: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The text of the kernel of one of a plan's passes, for parameters of one dtype.
+
+    Their states have it too, but for those that `dtypes` names.
 
     With `guard`, the first pass notes in `wrong` which tensors have a gradient that is not finite; a step of a single
     pass leaves such elements as they were. A kernel that `stops` does nothing where `found_inf` is not 0; the first of
@@ -81,24 +73,22 @@ def emit(plan: Plan, dtype: str, *, guard: bool, place: int = -1, scaled: bool =
     takes gradients as `torch.amp.GradScaler` hands them to a fused optimizer, divides them by `grad_scale` and writes
     them back so. Raises `BackendError` for what no kernel can do.
     """
-    check_dtype(dtype)
     body = Body(
         plan,
         plan.passes[place],
         dtype,
+        dtypes,
         guard=guard,
         scaled=scaled,
         stops=stops,
         within="count",
-        condition="j < count",
     )
     lines, after, block = body.lines(), _after(body), block_size(dtype)
     scaling = ["grad_scale"] if scaled else []
     text = _TEMPLATE.format(
         title=body.title,
         functions=body.functions(lines, after),
-        dtype=dtype,
-        number=body.number,
+        access=body.access(),
         arguments=", ".join(
             [*body.addresses, *body.constants, *(one.name for one in body.coarse), *scaling, *body.carried]
         ),
@@ -110,13 +100,6 @@ def emit(plan: Plan, dtype: str, *, guard: bool, place: int = -1, scaled: bool =
         keep=f"{', '.join(body.carried)} = " if body.carried else "",
     )
     return text + "".join(f"    {line}\n" for line in after)
-
-
-def check_dtype(dtype: str) -> None:
-    """Raises `BackendError` for a dtype that no kernel takes."""
-    if dtype not in STORAGE:
-        message = f"the triton backend takes {', '.join(STORAGE)}, and not {dtype}; use backend='reference'"
-        raise BackendError(message)
 
 
 def _parameters(body: Body) -> list[str]:

@@ -6,14 +6,17 @@ or a column it writes to a place of its own; who launches it adds up the tiles' 
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from thalweg.formula.scalar import Level
-from thalweg.kernels.triton.body import VALUE, Body
-from thalweg.kernels.triton.emit import STORAGE, block_size, check_dtype
+from thalweg.kernels.triton.body import STORAGE, VALUE, Body
+from thalweg.kernels.triton.emit import block_size
 from thalweg.kernels.triton.tiles import WORDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from thalweg.kernels.plan import Coarse, Plan, Reduction
 
 _TEMPLATE = '''\
@@ -22,26 +25,7 @@ _TEMPLATE = '''\
 import triton.language as tl
 
 
-{functions}@jit
-def load(at, j, inside, WHOLE: tl.constexpr):
-    to = at.to(tl.pointer_type(tl.{dtype}))
-    if WHOLE:
-        values = tl.load(tl.multiple_of(to, 16) + j)
-    else:
-        values = tl.load(to + j, mask=inside, other=0.0)
-    return values.to(tl.{number})
-
-
-@jit
-def store(at, j, values, inside, WHOLE: tl.constexpr):
-    to = at.to(tl.pointer_type(tl.{dtype}))
-    if WHOLE:
-        tl.store(tl.multiple_of(to, 16) + j, values.to(tl.{dtype}))
-    else:
-        tl.store(to + j, values.to(tl.{dtype}), mask=inside)
-
-
-@jit
+{functions}{access}@jit
 def update({arguments}, first, rows, width, columns, ROWS: tl.constexpr, COLUMNS: tl.constexpr, WHOLE: tl.constexpr):
     i = first + tl.arange(0, ROWS)[:, None]
     if WHOLE:
@@ -69,12 +53,19 @@ PER_TILE = frozenset({Level.MODEL, Level.TENSOR, Level.MATRIX})
 
 
 def emit_tiles(
-    plan: Plan, dtype: str, *, width: int, guard: bool, place: int = -1, scaled: bool = False, stops: bool = False
+    plan: Plan,
+    dtype: str,
+    *,
+    width: int,
+    guard: bool,
+    place: int = -1,
+    scaled: bool = False,
+    stops: bool = False,
+    dtypes: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The text of the kernel of one of a plan's passes, for blocks of so many columns; see `emit` for the rest."""
-    check_dtype(dtype)
     one = plan.passes[place]
-    body = Body(plan, one, dtype, guard=guard, scaled=scaled, stops=stops, within="inside", condition="inside")
+    body = Body(plan, one, dtype, dtypes, guard=guard, scaled=scaled, stops=stops, within="inside")
     together = 16 // STORAGE[dtype]
     by_row = [c for c in body.coarse if c.value.level is Level.ROW]
     lines, after = [*_of_rows(plan, by_row), *body.lines()], [*_after(one.reductions), *body.after()]
@@ -87,8 +78,7 @@ def emit_tiles(
     text = _TEMPLATE.format(
         title=body.title,
         functions=body.functions(lines, after),
-        dtype=dtype,
-        number=body.number,
+        access=body.access(),
         arguments=", ".join(
             [*body.addresses, *body.constants, *others, *rows, *(["grad_scale"] * scaled), *body.carried]
         ),

@@ -11,6 +11,7 @@ from torch import nn
 from thalweg.chain import Chain
 from thalweg.errors import ChainError
 from thalweg.formula import Stage
+from thalweg.formula.scalar import descend
 from thalweg.kernels.differentiable import Evaluation, Graph, Place, Row
 from thalweg.optimizer.functional.numbers import Numbers
 from thalweg.optimizer.functional.parameters import Parameter, filled
@@ -178,6 +179,9 @@ def functional(
                 "for it"
             )
             raise ChainError(message)
+    if any(node.operation == "uniform" for traced in chain.traces() for node in descend(traced.parameter)):
+        message = f"{chain!r} draws random numbers, and functional() has no derivative for them; leave that stage out"
+        raise ChainError(message)
     if isinstance(roles, nn.Module):
         refuse_doubts(roles, lambda name, role, shape: treatment(chain, name, role, shape), {}, chain)
         named, found = named_with_roles(roles, {})

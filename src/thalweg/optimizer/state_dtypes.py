@@ -1,0 +1,160 @@
+"""In which dtype an optimizer keeps its states: read as a user asks for it, for all of them or state by state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import torch
+
+from thalweg.errors import HyperparameterError, UnknownNameError, did_you_mean
+from thalweg.formula import Level
+from thalweg.formula.slots import ParameterSlot
+from thalweg.kernels import plan
+from thalweg.kernels.eight_bits import BLOCK, SIGNED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thalweg.chain import Chain
+    from thalweg.formula import Kept, Trace
+
+StateDtype: TypeAlias = "torch.dtype | Literal['8bit']"
+"""What a state can be kept in."""
+Asked: TypeAlias = "StateDtype | Mapping[str, StateDtype] | None"
+"""One for all, or one for each by its name in the chain."""
+
+EIGHT_BITS = "8bit"
+_DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "float64": torch.float64,
+}
+
+
+@dataclass(frozen=True)
+class StateDtypes:
+    """What a group of parameters asks for; nothing is the dtype of the parameter."""
+
+    each: str | None = None
+    """For every state; copies of the parameter and sums of gradients are only made wider by it."""
+    named: Mapping[str, str] = field(default_factory=dict[str, str])
+    """For the states of these names."""
+
+    @classmethod
+    def read(cls, asked: object) -> StateDtypes:
+        """As it is typed, or as it stands in a group. Raises `HyperparameterError`."""
+        match asked:
+            case StateDtypes():
+                return asked
+            case None:
+                return cls()
+            case Mapping():
+                return cls(named={name: _text(value, f"`state_dtype` of `{name}`") for name, value in asked.items()})  # pyright: ignore[reportUnknownVariableType]
+            case _:
+                return cls(_text(asked, "`state_dtype`"))
+
+    @property
+    def plain(self) -> str | dict[str, str]:
+        """As it stands in a group."""
+        return self.each or dict(self.named)
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether it asks for 8 bits."""
+        return EIGHT_BITS in (self.each, *self.named.values())
+
+    def of(self, kept: Kept, own: torch.dtype, traced: Trace, *, codes: torch.dtype) -> torch.dtype:
+        """The dtype of a state that has a value for each element of a parameter of dtype `own`; in 8 bits, `codes`."""
+        text = self.named.get(kept.name, self.each)
+        if text is None:
+            return own
+        if kept.name not in self.named and _is_spared(kept, traced):
+            wider = text != EIGHT_BITS and torch.promote_types(_DTYPES[text], own) == _DTYPES[text]
+            return _DTYPES[text] if wider else own
+        return codes if text == EIGHT_BITS else _DTYPES[text]
+
+    def check(self, chain: Chain, traces: Sequence[Trace], parameters: Sequence[Any]) -> None:
+        """Refuse names that the chain has no such state for, and float64 beside parameters that are computed in less.
+
+        Raises `UnknownNameError` and `HyperparameterError`.
+        """
+        known = {kept.name: kept for traced in traces for kept in traced.states}
+        for name in self.named:
+            if name in known and known[name].level is Level.ELEMENT:
+                continue
+            if name not in _names(traces):
+                raise UnknownNameError(_unknown(name, [chain], traces))
+            one = f"has one number a {known[name].level.value}" if name in known else "is a matrix method's"
+            message = f"`state_dtype` names `{name}`, which in {chain!r} {one} and stays as it is; leave it out"
+            raise HyperparameterError(message)
+        if self.has_codes and any(plan(part).is_by_row for traced in traces for part in traced.parts):
+            message = (
+                f"`state_dtype` is '8bit', and {chain!r} sums over rows or columns, where blocks have no place; take "
+                "torch.bfloat16"
+            )
+            raise HyperparameterError(message)
+        wide = "float64" in (self.each, *self.named.values())
+        for entry in parameters:
+            tensor = entry[1] if isinstance(entry, tuple) else entry
+            if (self.each or self.named) and isinstance(tensor, torch.Tensor) and tensor.is_complex():
+                message = (
+                    f"`state_dtype` is for real parameters, and one is of {tensor.dtype}; put it into a group with "
+                    "state_dtype=None"
+                )
+                raise HyperparameterError(message)
+            if wide and isinstance(tensor, torch.Tensor) and tensor.dtype != torch.float64:
+                message = (
+                    f"`state_dtype` is float64, and parameters of {tensor.dtype} are computed in float32, so that "
+                    "nothing is gained by it; take torch.float32"
+                )
+                raise HyperparameterError(message)
+
+    def check_known(self, chains: Sequence[Chain]) -> None:
+        """Refuse names of states that none of the chains has. Raises `UnknownNameError`."""
+        traces = [traced for chain in chains for traced in chain.traces()]
+        for name in self.named:
+            if name not in _names(traces):
+                raise UnknownNameError(_unknown(name, chains, traces))
+
+    def sizes(self, traced: Trace) -> dict[str, float]:
+        """The bytes of an element of each state beside parameters in float32."""
+        dtypes = {
+            k.name: self.of(k, torch.float32, traced, codes=SIGNED) for k in traced.states if k.level is Level.ELEMENT
+        }
+        return {name: dtype.itemsize + (dtype == SIGNED) * 4 / BLOCK for name, dtype in dtypes.items()}
+
+    def within(self, traces: Sequence[Trace]) -> StateDtypes:
+        """The same for the states of these graphs only."""
+        known = _names(traces)
+        return StateDtypes(self.each, {name: text for name, text in self.named.items() if name in known})
+
+
+def _is_spared(kept: Kept, traced: Trace) -> bool:
+    """Whether a state begins as a copy of the parameter, or adds up gradients between moves."""
+    is_sum = any(other.name == kept.name and other.after is not other.before for other in traced.meanwhile)
+    return is_sum or isinstance(kept.start, ParameterSlot)
+
+
+def _names(traces: Sequence[Trace]) -> list[str]:
+    """What states are called."""
+    names = [kept.name for traced in traces for kept in traced.states]
+    return [*names, *(name for traced in traces if traced.cut is not None for name in traced.cut.states.values())]
+
+
+def _unknown(name: str, chains: Sequence[Chain], traces: Sequence[Trace]) -> str:
+    said = ", ".join(dict.fromkeys(map(repr, chains)))
+    known = _names(traces)
+    hint = did_you_mean(name, known) if known else "it keeps none"
+    return f"`state_dtype` names `{name}`, and {said} has no state of that name; {hint}"
+
+
+def _text(value: Any, what: str) -> str:  # noqa: ANN401  # user code may pass anything
+    text = str(value).removeprefix("torch.") if isinstance(value, torch.dtype | str) else ""
+    if text not in (*_DTYPES, EIGHT_BITS):
+        known = ", ".join([*(str(dtype) for dtype in _DTYPES.values()), repr(EIGHT_BITS)])
+        message = f"{what} is {value!r}; choose one of {known}"
+        raise HyperparameterError(message)
+    return text
