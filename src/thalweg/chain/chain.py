@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from thalweg.chain.whole import MatrixMethod, Whole
-from thalweg.errors import ChainError
+from thalweg.errors import ChainError, HyperparameterError
 from thalweg.formula import (
     Hyperparameter,
     IsMatrixSlot,
@@ -186,7 +186,7 @@ class Chain:
         step_stage = self.step
         for name, value in numbers.items():
             if name == "lr":
-                step_stage = step(value)  # pyright: ignore[reportArgumentType]  # `step` refuses what is no rate
+                step_stage = _step(value)
                 continue
             place, local = origins[name]
             stages[place] = stages[place].replace({local: value})
@@ -205,11 +205,22 @@ def _origins(traces: Iterable[Trace]) -> dict[str, tuple[int, str]]:
 def step(learning_rate: float | Schedule) -> Step:
     """The stage that moves the parameter, by a constant rate or a schedule.
 
-    Raises `HyperparameterError` below 0.
+    Raises `HyperparameterError` below 0, and for a tensor: a chain could only keep the value that it has now.
 
     >>> step(0.1)
     step(0.1)
     """
+    made = _step(learning_rate)
+    if hasattr(learning_rate, "requires_grad"):
+        message = (
+            "step: `learning_rate` is a tensor, of which a chain would keep today's value only; give it to the "
+            'parameters\' group, `{"params": …, "lr": tensor}`, where it is read at every step'
+        )
+        raise HyperparameterError(message)
+    return made
+
+
+def _step(learning_rate: Value) -> Step:
     return Step(cast("float | Schedule", LEARNING_RATE.check(learning_rate, "step")))
 
 

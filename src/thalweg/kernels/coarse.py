@@ -69,7 +69,7 @@ class Between:
         self._known: dict[str, Tensor] = {**program.given, **states}
         self._known |= {name: constants[:, place] for name, place in program.constants.items()}
         self._known |= {
-            own: torch.tensor(model_sizes[name], dtype=torch.float64, device=program.geometry.device)
+            own: torch.full((), model_sizes[name], dtype=torch.float64, device=program.geometry.device)
             for own, name in program.model_sizes.items()
         }
         self._values: dict[int, Tensor] = dict(program.numbers)

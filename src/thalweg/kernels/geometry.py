@@ -142,7 +142,9 @@ class Geometry:
         if segments is None:
             return values
         reduce = {"total": "sum", "mean": "mean", "largest": "max"}[operation]
-        return torch.segment_reduce(values, reduce, lengths=segments)
+        return torch.segment_reduce(
+            values, reduce, lengths=segments, unsafe=True
+        )  # a look at them would wait for a GPU
 
     def _lengths_in(self, source: Level, target: Level) -> list[int]:
         """How many values of one level lie in each of a coarser one."""

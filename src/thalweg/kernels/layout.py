@@ -34,10 +34,10 @@ def fits(tensor: Tensor, strides: tuple[int, ...]) -> bool:
 
 
 def laid_out(state: Tensor, parameter: Tensor, *, dtype: torch.dtype | None = None, by_row: bool = False) -> Tensor:
-    """The state as it must lie for the parameter, of its dtype if not of another: itself, or a copy."""
+    """The state as it must lie for the parameter, where it is and of its dtype if not of another: itself, or a copy."""
     dtype = dtype or parameter.dtype
     strides = wanted_strides(parameter, by_row=by_row)
-    if state.dtype == dtype and fits(state, strides):
+    if state.dtype == dtype and state.device == parameter.device and fits(state, strides):
         return state
     made = torch.empty_strided(parameter.shape, strides, dtype=dtype, device=parameter.device)
     return made.copy_(state)

@@ -45,7 +45,7 @@ class Tensors:
     ) -> None:
         self._parameters = list(parameters)
         self._table = table
-        self._bound = [(p.shape, p.dtype, p.stride()) for p in parameters]
+        self._bound = [(p.shape, p.dtype, p.stride(), p.device) for p in parameters]
         self._strides = [wanted_strides(parameter, by_row=by_row) for parameter in parameters]
         self._copies = {
             place: torch.empty_strided(p.shape, strides, dtype=p.dtype, device=p.device)
@@ -124,7 +124,7 @@ class Tensors:
 
     def _check_parameters(self) -> None:
         for parameter, bound in zip(self._parameters, self._bound, strict=True):
-            if (parameter.shape, parameter.dtype, parameter.stride()) != bound:
+            if (parameter.shape, parameter.dtype, parameter.stride(), parameter.device) != bound:
                 raise Moved
 
     def _copy_gradients(self, gradients: Sequence[Tensor], addresses: Words) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from thalweg.formula import Level
 from thalweg.kernels.geometry import shape_of
+from thalweg.optimizer.model_states import ModelStates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,8 @@ class CoarseStates:
         self._members = members
         self._vectors: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
         self._offsets: dict[tuple[str, torch.dtype, torch.device], dict[int, tuple[int, int]]] = {}
+        self._indices: dict[tuple[tuple[str, torch.dtype, torch.device], int], tuple[Any, Tensor | slice]] = {}
+        self._of_model = ModelStates()
 
     def take(self, member: Member, kept: Kept, value: Tensor | None, start: float) -> Tensor:
         """A member's state, in its place in the vector, with a value that it had elsewhere or the one it starts at."""
@@ -45,16 +48,22 @@ class CoarseStates:
             own.copy_(value)
         return own
 
-    def read(self, members: Sequence[Member], states: Sequence[Kept]) -> dict[str, Tensor]:
-        """The states of members of one formula and dtype, in float64, as vectors of their level."""
+    def read(self, members: Sequence[Member], states: Sequence[Kept], *, stay: bool = False) -> dict[str, Tensor]:
+        """The states of members of one formula and dtype, in float64, as vectors of their level.
+
+        On the CPU; or, if they `stay`, where they are, and then those of the model are kept there, too.
+        """
         read: dict[str, Tensor] = {}
         for kept in states:
-            if kept.level is Level.MODEL:
+            if kept.level is Level.MODEL and stay:
+                read[kept.name] = self._of_model.read(members, kept)
+            elif kept.level is Level.MODEL:
                 numbers = [member.reading.group[kept.name] for member in members]
                 read[kept.name] = torch.tensor(numbers, dtype=torch.float64)
             else:
                 key = _key(members[0], kept)
-                read[kept.name] = self._vectors[key][self._index(key, members)].double().cpu()
+                values = self._vectors[key][self._index(key, members)].double()
+                read[kept.name] = values if stay else values.cpu()
         return read
 
     def write(self, members: Sequence[Member], kept: Kept, values: Tensor) -> None:
@@ -66,6 +75,19 @@ class CoarseStates:
             return
         key = _key(members[0], kept)
         self._vectors[key][self._index(key, members)] = values.to(self._vectors[key])
+
+    def write_there(self, members: Sequence[Member], kept: Kept, values: Tensor, made: Tensor) -> None:
+        """The same where they are, if the device says that the step is made."""
+        if kept.level is Level.MODEL:
+            self._of_model.write(members, kept, values, made)
+            return
+        key = _key(members[0], kept)
+        vector, index = self._vectors[key], self._index(key, members)
+        vector[index] = torch.where(made, values.to(vector), vector[index])
+
+    def tell(self) -> None:
+        """Put the model's states that are kept on devices into the groups. Waits for them."""
+        self._of_model.tell()
 
     def _make_room(self, key: tuple[str, torch.dtype, torch.device], kept: Kept) -> None:
         offsets: dict[int, tuple[int, int]] = {}
@@ -79,13 +101,19 @@ class CoarseStates:
         self._vectors[key] = torch.zeros(end, dtype=key[1], device=key[2])
 
     def _index(self, key: tuple[str, torch.dtype, torch.device], members: Sequence[Member]) -> Tensor | slice:
+        """Where the states of a launch's members stand in their vector, on its device."""
+        if (key, id(members)) not in self._indices:
+            self._indices[key, id(members)] = (members, self._find_index(key, members))
+        return self._indices[key, id(members)][1]
+
+    def _find_index(self, key: tuple[str, torch.dtype, torch.device], members: Sequence[Member]) -> Tensor | slice:
         stretches = [self._offsets[key][member.place] for member in members]
         begin, end = stretches[0][0], stretches[-1][0] + stretches[-1][1]
         if end - begin == sum(length for _, length in stretches) and all(
             sum(one) == following[0] for one, following in itertools.pairwise(stretches)
         ):
             return slice(begin, end)
-        return torch.cat([torch.arange(start, start + length) for start, length in stretches])
+        return torch.cat([torch.arange(start, start + length) for start, length in stretches]).to(key[2])
 
 
 def _key(member: Member, kept: Kept) -> tuple[str, torch.dtype, torch.device]:

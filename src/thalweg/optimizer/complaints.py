@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
-from thalweg.errors import NonFiniteGradientError
+from thalweg.errors import NonFiniteGradientError, ThalwegError
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from thalweg.optimizer.launch import Member
+    from thalweg.optimizer.layout import Layout
 
 
 def complain(bad: Sequence[Member], adding: Container[int]) -> None:
@@ -22,6 +24,20 @@ def complain(bad: Sequence[Member], adding: Container[int]) -> None:
         what = "been added up" if first.place in adding else "moved"
         why = f"has a NaN or an infinity; those elements were left as they were and all others have {what}"
         raise refusal(first, why)
+
+
+def tell_late(layouts: Iterable[Layout]) -> None:
+    """Wait for devices, and complain of what they have found in steps before."""
+    for layout in layouts:
+        complain([member for launch in layout.launches if (member := launch.wait()) is not None], layout.adding)
+
+
+def tell_at_the_end(layouts: Mapping[Any, Layout]) -> None:
+    """Tell what nobody has asked for before the optimizer goes: as a warning, since no step is left to raise it."""
+    try:
+        tell_late(layouts.values())
+    except ThalwegError as error:
+        warnings.warn(f"in the last steps of an optimizer, {error}", RuntimeWarning, stacklevel=2)
 
 
 def refusal(member: Member, why: str) -> NonFiniteGradientError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
+
 from thalweg.chain import Chain
 from thalweg.errors import ChainError, HyperparameterError, did_you_mean
 from thalweg.formula import Level
@@ -92,7 +94,8 @@ class ChainDialect:
             group["state_dtype"] = _own_dtypes(group, chain, traces).plain
         group["chain"] = chain = chain.replace({name: group[name] for name in numbers if name in group}, *traces)
         for name, value in chain.numbers(*traces).items():
-            group[name] = value(0) if callable(value) else value
+            if not isinstance(group.get(name), torch.Tensor):  # a tensor may be filled anew between steps
+                group[name] = value(0) if callable(value) else value
 
     def mend(self, group: dict[str, Any]) -> None:
         """Have the schedules go on where those of a loaded group stood."""

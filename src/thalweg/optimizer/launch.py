@@ -156,15 +156,12 @@ class Launch:
         if self.plan.stores[0][0] == "p":
             self.binding.count()
 
-    def recount(self, steps: np.ndarray[Any, Any]) -> None:
-        """Where the device counts the steps, read from it how many each member has behind it."""
-
     def wait(self) -> Member | None:
         """Wait for a device; gives a member with a gradient that was not finite, if that has not been told yet."""
         found = self.binding.wait()
         return None if found is None else self.members[found]
 
-    def scale(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
+    def scale(self, grad_scale: Tensor | None) -> None:
         """For the next step, what `torch.amp.GradScaler` hands to an optimizer that counts on the device."""
 
     def look(self) -> Member | None:

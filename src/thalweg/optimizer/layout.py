@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 
-from thalweg.errors import BackendError, ParameterError
+from thalweg.errors import BackendError, GradientError, ParameterError
 from thalweg.kernels import CHECK
 from thalweg.kernels.eight_bits import absmax_of
 from thalweg.kernels.parts import PartsBinding
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.kernels import Plan
+    from thalweg.optimizer.capturable import DeviceCounts
     from thalweg.optimizer.coarse_states import CoarseStates
     from thalweg.optimizer.launch import Member
     from thalweg.optimizer.matrix_states import MatrixStates, Stack
@@ -78,6 +79,11 @@ class Layout:
     adding: np.ndarray[Any, Any]
     """The places of those whose gradients are only added."""
 
+    @property
+    def is_late(self) -> bool:
+        """Whether only the first passes of a step tell whether it is made."""
+        return any(len(launch.plan.passes) > 1 for launch in self.launches)
+
     def find(self) -> None:
         """Find every tensor's address."""
         for shard in self.shards:
@@ -110,12 +116,12 @@ def build_launches(
     *,
     backend: Backend,
     nonfinite: NonFinite,
-    capturable: bool = False,
+    counts: DeviceCounts | None = None,
 ) -> Launches:
     """A launch for each structure, device and dtypes among the members, and for each of its plans.
 
     `states[p]` are the states of what is stepped, `p`, by their names in the formula. Raises `BackendError` where the
-    backend cannot step a parameter.
+    backend cannot step a parameter. With `counts`, the device counts the steps there.
     """
     made = Launches()
     sorted_out: dict[tuple[Any, ...], list[Member]] = {}
@@ -133,18 +139,19 @@ def build_launches(
             stack = matrix_states.of(member)
             stacks.setdefault(id(stack), (stack, []))[1].append(member)
     made.matrices = [MatrixLaunch(stack, some) for stack, some in stacks.values()]
+    is_late = any(len(plan.passes) > 1 for group in sorted_out.values() for plan in group[0].formula.plans)
     looks: Mapping[NonFinite, Looks] = {"raise": "as it moves", "skip": "first", "propagate": "never"}
     for group in adding.values():
         plan = group[0].formula.adding
         assert plan is not None  # noqa: S101  # its chain waits
         arrays = [states[member.parameter] for member in group]
-        made.adding.append(_launch(plan, group, arrays, coarse_states, backend, looks[nonfinite], capturable=False))
+        made.adding.append(_launch(plan, group, arrays, coarse_states, backend, looks[nonfinite]))
     for group in sorted_out.values():
         formula = group[0].formula
         arrays = [states[member.parameter] for member in group]
         if formula.whole is None:
             made.plain.append(
-                _launch(formula.plan, group, arrays, coarse_states, backend, looks[nonfinite], capturable=capturable)
+                _launch(formula.plan, group, arrays, coarse_states, backend, looks[nonfinite], counts, is_late=is_late)
             )
             continue
         name = formula.whole.cut.direction.name
@@ -152,12 +159,8 @@ def build_launches(
         given = [{**some, name: stack.given[at]} for some, (stack, at) in zip(arrays, own, strict=True)]
         made_of_it = [{**some, name: stack.direction[at]} for some, (stack, at) in zip(arrays, own, strict=True)]
         look: Looks = "never" if nonfinite == "propagate" else "first"
-        made.before.append(
-            _launch(formula.whole.before, group, given, coarse_states, backend, look, capturable=capturable)
-        )
-        made.behind.append(
-            _launch(formula.plan, group, made_of_it, coarse_states, backend, "never", capturable=capturable)
-        )
+        made.before.append(_launch(formula.whole.before, group, given, coarse_states, backend, look))
+        made.behind.append(_launch(formula.plan, group, made_of_it, coarse_states, backend, "never"))
     return made
 
 
@@ -168,18 +171,25 @@ def _launch(
     coarse_states: CoarseStates,
     backend: Backend,
     looks: Looks,
+    counts: DeviceCounts | None = None,
     *,
-    capturable: bool,
+    is_late: bool = False,
 ) -> Launch:
     parameters = [member.parameter for member in members]
     has_codes = members[0].reading.keeps_codes(members[0].whole)
-    _check_backend(plan, backend, parameters[0], has_codes=has_codes, capturable=capturable)
-    bind: Any = _binder(backend, parameters[0], without_triton=plan.is_by_row or bool(plan.noise) or has_codes)
+    _check_backend(plan, backend, parameters[0], has_codes=has_codes, capturable=counts is not None)
+    bind: Any = _binder(backend, parameters[0], without_triton=bool(plan.noise) or has_codes)
     if parameters[0].is_complex():
         bind = functools.partial(PartsBinding, bind)
     wanted = [name for slot in plan.slots[2:] for name in (slot, absmax_of(slot)) if name in arrays[0]]
     own = [{name: some[name] for name in wanted} for some in arrays]
     if is_sparse(parameters[0]):
+        if counts is not None:
+            message = (
+                f"the gradient of {members[0].name} is sparse, and the device counts no steps of such ones; leave "
+                "`capturable` out, or make the layer with sparse=False"
+            )
+            raise GradientError(message)
         numba = bind.__name__ == "NumbaBinding"
         first = looks == "first"
         binding, check = bind_rows(plan, parameters, own, numba=numba, guard=looks == "as it moves", looks_first=first)
@@ -190,7 +200,7 @@ def _launch(
     guard = looks == "as it moves" or (looks == "first" and gathers)
     exchange = Exchange(members) if any(member.cuts for member in members) else None
     if exchange is not None:
-        if capturable:
+        if counts is not None:
             message = (
                 "`capturable` is for parameters that are whole, and one is cut over several processes; leave it out"
             )
@@ -203,9 +213,10 @@ def _launch(
             raise ParameterError(message)
         bind = functools.partial(_bind_parts, bind, exchange)
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None
-    if capturable:
-        binding = bind(plan, parameters, own, guard=guard, capturable=True, **further)
-        return CapturableLaunch(plan, members, binding, check, coarse_states)
+    if counts is not None:
+        counted = counts.counted(members, is_late=is_late)
+        binding = bind(plan, parameters, own, guard=guard, counted=counted, waits=looks == "first")
+        return CapturableLaunch(plan, members, binding, check, coarse_states, counts=counts)
     bound = bind(plan, parameters, own, guard=guard, **further)
     return Launch(plan, members, bound, check, coarse_states, exchange)
 
@@ -261,8 +272,3 @@ def _binder(backend: Backend, parameter: Tensor, *, without_triton: bool = False
     from thalweg.kernels.numba.binding import NumbaBinding  # noqa: PLC0415  # importing thalweg must not import numba
 
     return NumbaBinding
-
-
-def takes_capturable(backend: Backend, parameter: Tensor) -> bool:
-    """Whether the device can count a parameter's steps."""
-    return backend == "triton" or (backend == "auto" and parameter.device.type == "cuda")

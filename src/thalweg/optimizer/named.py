@@ -36,6 +36,7 @@ def named_state(optimizer: Optimizer, *, model: Module | None = None) -> dict[st
     ['weight', 'bias']
     """
     check_optimizer(optimizer)
+    optimizer.wait()
     dialect = dialect_of(optimizer)
     names = names_of(optimizer, model)
     groups: list[dict[str, Any]] = []

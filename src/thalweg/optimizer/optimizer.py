@@ -16,12 +16,13 @@ from thalweg.chain import Chain, Route, Whole
 from thalweg.errors import BackendError, ChainError, HyperparameterError, did_you_mean
 from thalweg.formula import Stage
 from thalweg.optimizer.calls import check_calls
+from thalweg.optimizer.capturable import check_capturable, why_not_capturable
 from thalweg.optimizer.checkpoint import as_plain, check_fits
 from thalweg.optimizer.complex_parameters import check_complex
 from thalweg.optimizer.dialect import ChainDialect, Dialect
 from thalweg.optimizer.evaluating import moved_to_evaluation
 from thalweg.optimizer.given import Parameters, as_groups, check_parameters
-from thalweg.optimizer.layout import Backend, NonFinite, takes_capturable
+from thalweg.optimizer.layout import Backend, NonFinite
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.routing import RoutedDialect, routed
 from thalweg.optimizer.selection import kinds, with_roles
@@ -122,17 +123,15 @@ class Optimizer(torch.optim.Optimizer):
         self._dialect = dialect
         self._nonfinite: NonFinite = nonfinite
         self._backend: Backend = backend
-        self._capturable = capturable
-        self._step_supports_amp_scaling = capturable  # torch.amp.GradScaler asks for it
+        groups = as_groups(params)
+        asked = bool(defaults.get("capturable"))  # as torch's optimizers are: not of parameters on a CPU
+        self._capturable = capturable or (asked and why_not_capturable(groups, backend) is None)
+        self._step_supports_amp_scaling = self._capturable  # torch.amp.GradScaler asks for it
         self.skipped = 0
         """How many steps were left out because a gradient was not finite."""
         self._lock = threading.Lock()
-        super().__init__(as_groups(params), defaults)
+        super().__init__(groups, defaults)
         self._watched_state()
-        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
-        if capturable and not all(takes_capturable(backend, parameter) for parameter in parameters):
-            message = "`capturable` is for parameters on a GPU, and one is not on any; leave it out"
-            raise BackendError(message)
 
     @property
     def dialect(self) -> Dialect:
@@ -161,9 +160,19 @@ class Optimizer(torch.optim.Optimizer):
 
         Raises `ChainError` if the chain has no such point.
         """
+        self.wait()
         readings = [Reading(group, self._dialect) for group in self.param_groups]
         with self._lock, moved_to_evaluation(readings, self._watched_state(), self._dialect):
             yield
+
+    def wait(self) -> None:
+        """Wait until a GPU has done all steps, and take over how many it has counted; nothing, where there is none.
+
+        Raises `NonFiniteGradientError` for what has not been told yet. `state_dict` and the like wait by themselves.
+        """
+        with self._lock:
+            if self._stepper is not None:
+                self._stepper.wait()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters: a dictionary with `params` and, where they differ, numbers or a `chain`.
@@ -175,16 +184,17 @@ class Optimizer(torch.optim.Optimizer):
             self._dialect.complete(param_group)
             chains = [self._dialect.read(group) for group in (param_group, *self.param_groups)]
             found = kinds(param_group, chains[0])
+            if self._capturable:
+                check_capturable(param_group, chains[0], self._backend)
             check_complex(param_group, chains[0], found, rows_only=self._dialect.rows_only, capturable=self._capturable)
             check_calls(chains, self._nonfinite, capturable=self._capturable)
+        self.wait()
         _add_param_group(self, param_group)
         self._stepper = None
 
     def state_dict(self) -> dict[str, Any]:
         """The state and the groups, as torch has them; a group's chain is there as text."""
-        with self._lock:
-            if self._stepper is not None:
-                self._stepper.wait()
+        self.wait()
         return as_plain(super().state_dict())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -205,6 +215,7 @@ class Optimizer(torch.optim.Optimizer):
         self._stepper = None
 
     def __getstate__(self) -> dict[str, Any]:
+        self.wait()
         states: defaultdict[Any, Any] = defaultdict(dict)
         for parameter, state in self._watched_state().items():
             states[parameter] = {n: _alone(v) for n, v in state.items()} if isinstance(state, dict) else state  # pyright: ignore[reportUnnecessaryIsInstance]  # or what a user has put there
@@ -227,6 +238,8 @@ class Optimizer(torch.optim.Optimizer):
         with self._lock:
             state = self._watched_state()
             if self._stepper is None or not self._stepper.serves(self.param_groups, state):
+                if self._stepper is not None:
+                    self._stepper.wait()
                 is_request = not state and closure is None and asks_for_states(self.param_groups)
                 self._stepper = Stepper(
                     self.param_groups,

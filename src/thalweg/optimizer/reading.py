@@ -88,13 +88,12 @@ class Reading:
 
     def live(self, name: str) -> float | torch.Tensor:
         """A number; the learning rate's tensor, where it is one, to be read on its device."""
-        rate = self.group.get("lr")
-        return rate if name == "lr" and isinstance(rate, torch.Tensor) else self.numbers[name]
+        return self.group[name] if self._reads_live(name) else self.numbers[name]
 
     def refresh(self) -> bool:
         """Read what has changed since the last time; whether the formula itself has changed."""
         group = self.group
-        if not self._has_tensors and len(group) == self._size and [group.get(n) for n in self._watched] == self._seen:
+        if not self._has_tensors and len(group) == self._size and self._seen == [group.get(n) for n in self._watched]:
             return False
         before = self.structure
         self._read()
@@ -144,6 +143,31 @@ class Reading:
         if "steps" in self.group:
             self.group["steps"] += 1
 
+    def recount(self, more: int) -> None:
+        """The device has made so many steps more than the host has asked for: left some out, or replayed a graph.
+
+        Where schedules are followed the host knows of every step.
+        """
+        if "steps" in self.group and not self.schedules:
+            self.group["steps"] += more
+
+    def what_no_graph_holds(self) -> str | None:
+        """What keeps steps of this group from being captured in a CUDA graph, and what to do."""
+        name = next((name for name, value in self.group.items() if callable(value) and name != "chain"), None)
+        name = name or next(iter(self.schedules), None)
+        if name is not None:
+            return (
+                f"`{name}` follows a schedule, which no replay calls; give the group a number, or, for `lr`, a tensor "
+                "on the GPU that is filled before each replay"
+            )
+        for name, value in self.group.items():
+            if name not in _UNWATCHED and _holds_tensor(value) and not self._reads_live(name):
+                return f"`{name}` is a tensor, which the host would have to read at every replay; give a number"
+        rate, first = self.group.get("lr"), self.group["params"][:1]
+        if isinstance(rate, torch.Tensor) and any(rate.device != parameter.device for parameter in first):
+            return f"the tensor `lr` is on {rate.device}, and the parameters on {first[0].device}; move it there"
+        return None
+
     def _read(self) -> None:
         group = self.group
         self.chain = chain = self._dialect.read(group)
@@ -171,11 +195,28 @@ class Reading:
             group.setdefault(kept.name, self.numbers[kept.start] if isinstance(kept.start, str) else kept.start)
         unwatched = {*_UNWATCHED, *self.schedules, *(kept.name for kept in of_model)}
         self._watched = [name for name in group if name not in unwatched]
-        self._seen = [list(v) if isinstance(v := group[name], list) else v for name in self._watched]
-        self._size = len(group)
+        seen = {name: list(v) if isinstance(v := group[name], list) else v for name in self._watched}
         # A tensor that the device reads at every step is not read here, where reading it would wait for the device.
-        self._has_tensors = not self._capturable and any(_holds_tensor(value) for value in self._seen)
+        self._seen = [_Same(value) if self._reads_live(name) else value for name, value in seen.items()]
+        self._size = len(group)
+        self._has_tensors = any(_holds_tensor(value) for value in self._seen)
         self.changed = True
+
+    def _reads_live(self, name: str) -> bool:
+        """Whether a number is a tensor that the device reads at every step."""
+        return self._capturable and name == "lr" and isinstance(self.group.get(name), torch.Tensor)
+
+
+class _Same:
+    """Equal to one object and nothing else, whatever that holds."""
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # as of a list
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __eq__(self, other: object) -> bool:
+        return other is self._value
 
 
 def _names_of_calls(chain: Chain, traces: Sequence[Trace]) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
+import operator
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from thalweg.kernels.eight_bits import absmax_of
 from thalweg.kernels.geometry import shape_of
 from thalweg.optimizer.accumulation import Accumulation
 from thalweg.optimizer.calls import CALLS, check_calls, policy
+from thalweg.optimizer.capturable import DeviceCounts
 from thalweg.optimizer.coarse_states import CoarseStates
-from thalweg.optimizer.complaints import complain, refusal, too_many
+from thalweg.optimizer.complaints import complain, refusal, tell_at_the_end, tell_late, too_many
 from thalweg.optimizer.element_states import keep_sizes, take
 from thalweg.optimizer.layout import Backend, Layout, Mask, NonFinite, build_launches
 from thalweg.optimizer.matrix_states import MatrixStates
@@ -27,15 +29,16 @@ from thalweg.optimizer.sharding import part_of
 from thalweg.optimizer.sparse import check_layouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
     from thalweg.optimizer.dialect import Dialect
     from thalweg.optimizer.launch import Member
+    from thalweg.optimizer.rounds import Stop
     from thalweg.optimizer.watched import WatchedState
 
-_IMPLEMENTATION = attrgetter("_cdata")
+_IMPLEMENTATION = operator.attrgetter("_cdata")
 KEPT_LAYOUTS = 16
 """How many choices of parameters with a gradient are remembered."""
 
@@ -61,21 +64,23 @@ class Stepper:
         self._dialect = dialect
         self._nonfinite: NonFinite = nonfinite
         self._backend: Backend = backend
-        self._capturable = capturable
         self._readings = [Reading(group, dialect, capturable=capturable) for group in groups]
         self._members = list(members_of(self._readings))
-        self._identities = _identities(groups)
+        self._lists = [list(group["params"]) for group in groups]
+        self._spread = [(m.whole, _IMPLEMENTATION(m.whole)) for m in self._members if m.shard is not None]
         self._steps = torch.zeros(len(self._members), dtype=_step_dtype())
         self._done = self._steps.numpy()
         for member in self._members:
             if state.get(member.whole):
                 self._take_over(member)
         self._expected = self._done.copy()
+        self._counts = DeviceCounts(self._members, self._done) if capturable else None
         self._accumulation = Accumulation(self._members, self._readings, state)
         self._coarse = CoarseStates(self._members)
         self._matrices = MatrixStates()
         self._layouts: dict[tuple[bool | torch.layout | None, ...], Layout] = {}
         self._layout: Layout | None = None
+        weakref.finalize(self, tell_at_the_end, self._layouts)
         self._follow_chains()
         state.note.changed = False
 
@@ -85,20 +90,21 @@ class Stepper:
             state is self._state
             and not state.note.changed
             and groups is self._groups
-            and _identities(groups) == self._identities
-            and np.array_equal(self._done, self._expected)
+            and len(groups) == len(self._lists)
+            and all(map(_same, groups, self._lists))
+            and all(_IMPLEMENTATION(whole) == before for whole, before in self._spread)
+            and self._done.tobytes() == self._expected.tobytes()
         )
 
     def wait(self) -> None:
-        """Wait for devices: take over what they have counted.
+        """Wait for devices: take over what they have counted, where nobody has set the count since.
 
         Raises `NonFiniteGradientError` for what they have found in earlier steps and not told yet.
         """
-        if self._layout is not None and self._capturable:
-            for launch in self._layout.launches:
-                launch.recount(self._done)
-            self._expected[:] = self._done
-        _tell_late(self._layouts.values())
+        if self._counts is not None:
+            self._counts.tell(self._done, self._expected)
+            self._coarse.tell()
+        tell_late(self._layouts.values())
 
     def prepare(self) -> None:
         """Make the states of all parameters that have a gradient, as they are before a step; nothing moves."""
@@ -109,6 +115,9 @@ class Stepper:
 
         Raises `NonFiniteGradientError` and `GradientError`; with the latter, nothing has moved.
         """
+        self._refuse_to_capture(is_prepared=True)
+        if self._counts is not None and self._counts.leave_out(scaling[1], self._readings):
+            return True
         changes = [reading.refresh() for reading in self._readings]
         if any(changes):
             self._forget_layouts()
@@ -124,15 +133,12 @@ class Stepper:
     def _move(self, scaling: tuple[Tensor | None, Tensor | None]) -> bool:
         """Move those that have a gradient, by the numbers as they are."""
         layout = self._find()
+        if self._counts is not None:
+            self._counts.begin(scaling[1], is_late=layout.is_late)
         for launch in layout.launches:
             launch.advance()
-            launch.scale(*scaling)
-        rounds = layout.rounds
-        try:
-            stop = rounds.look() or rounds.gather() or rounds.direct(self._done)
-        except GradientError:
-            layout.release()
-            raise
+            launch.scale(scaling[0])
+        stop = self._prepare(layout)
         if stop is not None:
             layout.release()
             if self._policy == "raise":
@@ -140,7 +146,7 @@ class Stepper:
             if any([reading.skip() for reading in self._readings]):  # noqa: C419  # each is to count it
                 raise too_many(stop.member, stop.why)
             return False
-        bad = rounds.move()
+        bad = layout.rounds.move()
         layout.count()
         self._done[layout.places] += 1
         self._expected[layout.places] += 1
@@ -151,6 +157,22 @@ class Stepper:
             reading.count()
         complain(bad, layout.adding)
         return True
+
+    def _prepare(self, layout: Layout) -> Stop | None:
+        """All that is done before anything moves."""
+        try:
+            stop = layout.rounds.look() or layout.rounds.gather() or layout.rounds.direct(self._done)
+        except GradientError:
+            layout.release()
+            raise
+        if self._counts is not None:
+            self._counts.agree()
+        return stop
+
+    def _refuse_to_capture(self, *, is_prepared: bool) -> None:
+        if self._counts is not None:
+            looks_first = self._policy == "skip"
+            self._counts.refuse_to_capture(self._readings, looks_first=looks_first, is_prepared=is_prepared)
 
     def _find(self) -> Layout:
         """The layout of this step, with every tensor's address."""
@@ -180,14 +202,13 @@ class Stepper:
 
     def _choose(self) -> Layout:
         """The layout for those parameters that have a gradient now."""
-        if self._capturable:
-            self.wait()
+        self._refuse_to_capture(is_prepared=False)
         mask = self._mask()
         key = (*self._turn, *mask)
         self._layout = self._layouts.pop(key, None) or self._lay_out(mask)
         self._layouts[key] = self._layout  # the last used is the last to go
         if len(self._layouts) > KEPT_LAYOUTS:
-            _tell_late([self._layouts.pop(next(iter(self._layouts)))])
+            tell_late([self._layouts.pop(next(iter(self._layouts)))])
         for launch in self._layout.launches:
             launch.start_at(self._done)
         return self._layout
@@ -211,7 +232,7 @@ class Stepper:
             self._matrices,
             backend=self._backend,
             nonfinite=self._policy,
-            capturable=self._capturable,
+            counts=self._counts,
         )
         adding = [m.place for m in with_gradient if m.reading.adds]
         counted = [m.place for m in with_gradient if not m.reading.adds]
@@ -245,6 +266,8 @@ class Stepper:
             if value is None and not self._dialect.keeps_step:
                 # as torch's SGD, which knows its first step by the missing buffer
                 self._done[member.place] = self._expected[member.place] = 0
+                if self._counts is not None:
+                    self._counts.start_over(member)
             wanted = shape_of(kept.level, member.whole.shape)
             if value is not None and value.shape != wanted:
                 message = (
@@ -286,22 +309,18 @@ class Stepper:
     def _follow_chains(self) -> None:
         """Take from the groups' chains what they decide about whole calls."""
         chains = [reading.chain for reading in self._readings]
-        check_calls(chains, self._nonfinite, capturable=self._capturable)
+        check_calls(chains, self._nonfinite, capturable=self._counts is not None)
         self._policy: NonFinite = policy(chains, self._nonfinite)
         self._waits = any(reading.waits for reading in self._readings)
         self._turn: tuple[bool, ...] = ()
 
     def _forget_layouts(self) -> None:
         self.wait()
+        if self._counts is not None:
+            self._counts.write(self._done)  # a parameter may be on another device now
         self._layouts.clear()
         self._matrices.forget()
         self._layout = None
-
-
-def _tell_late(layouts: Iterable[Layout]) -> None:
-    """Wait for devices, and tell of what they have found in steps before."""
-    for layout in layouts:
-        complain([member for launch in layout.launches if (member := launch.wait()) is not None], layout.adding)
 
 
 def _local(entries: dict[str, Any]) -> dict[str, Any]:
@@ -309,9 +328,10 @@ def _local(entries: dict[str, Any]) -> dict[str, Any]:
     return {name: part_of(value) for name, value in entries.items()}
 
 
-def _identities(groups: Sequence[dict[str, Any]]) -> list[list[int]]:
-    """What tells whether a parameter, or the tensor behind it, has been replaced."""
-    return [list(map(_IMPLEMENTATION, group["params"])) for group in groups]
+def _same(group: dict[str, Any], before: Sequence[Tensor]) -> bool:
+    """Whether a group's parameters are those that it had; what lies behind them is looked at when they are found."""
+    now = group["params"]
+    return len(now) == len(before) and all(map(operator.is_, now, before))
 
 
 def _step_dtype() -> torch.dtype:

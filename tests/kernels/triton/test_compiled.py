@@ -26,6 +26,7 @@ from thalweg.kernels.triton.compile import build, kernel_for, load
 from thalweg.kernels.triton.constants import THREADS as FOR_CONSTANTS
 from thalweg.kernels.triton.constants import emit_constants
 from thalweg.kernels.triton.emit import THREADS, emit
+from thalweg.kernels.triton.tile_emit import emit_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,12 +44,7 @@ WIDE = {
     "gfx942": (r"\b(?:global|buffer)_load_dwordx4", r"\b(?:global|buffer)_store_dwordx4"),
 }
 """How reading and writing 16 bytes at once looks."""
-RULES_AND_PASSES = [
-    (rule, place)
-    for rule in RULES
-    if not plan(usual_chain(rule).trace()).is_by_row
-    for place in range(len(plan(usual_chain(rule).trace()).passes))
-]
+RULES_AND_PASSES = [(rule, place) for rule in RULES for place in range(len(plan(usual_chain(rule).trace()).passes))]
 A_FEW = ["adam", "adan", "lion", "radam", "rprop"]
 """Rules with cases, roots, signs, many states."""
 
@@ -65,7 +61,12 @@ def count(pattern: str, kernel: Any) -> int:
 def built(
     rule: str, target: str, dtype: str = "float32", *, place: int = -1, guard: bool = True, scaled: bool = False
 ) -> Any:
-    text = emit(plan_of(rule), dtype, guard=guard, place=place, scaled=scaled)
+    planned = plan_of(rule)
+    text = (
+        emit_tiles(planned, dtype, width=128, guard=guard, place=place)
+        if planned.is_by_row
+        else emit(planned, dtype, guard=guard, place=place, scaled=scaled)
+    )
     return build(text, TARGETS[target], threads=THREADS)
 
 
@@ -143,6 +144,16 @@ def test_passes_that_sum_compile(per: str, target: str) -> None:
     assert len(planned.passes) > 1
     for place in range(len(planned.passes)):
         assert build(emit(planned, "float32", guard=True, place=place), TARGETS[target], threads=THREADS).asm
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("width", [16, 512])
+def test_so_do_tiles_of_matrices_that_are_narrow_or_low(width: int, target: str) -> None:
+    planned = plan_of("adafactor")
+    assert planned.is_by_row
+    for place in range(len(planned.passes)):
+        text = emit_tiles(planned, "float32", width=width, guard=True, place=place)
+        assert build(text, TARGETS[target], threads=THREADS).asm
 
 
 @pytest.mark.parametrize("target", TARGETS)

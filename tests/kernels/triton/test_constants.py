@@ -15,25 +15,34 @@ from thalweg.errors import HyperparameterError
 from thalweg.formula import Direction, Step, Update, rule
 from thalweg.kernels import plan
 from thalweg.kernels.triton.compile import load
-from thalweg.kernels.triton.constants import Counting
+from thalweg.kernels.triton.constants import Counted, Counting
 from thalweg.kernels.triton.language import POWER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from thalweg.chain import Chain
 
 CPU = torch.device("cpu")
 ADAM = tw.chain(tw.adam(), tw.step(0.1))
 
 
-def counting(chain: Chain, dtype: torch.dtype = torch.float64) -> tuple[Counting, list[float]]:
-    """Constants of one row that nobody has stepped, and what they are computed from."""
+def counting(
+    chain: Chain, dtype: torch.dtype = torch.float64, before: Sequence[float] = (0,), rows: Sequence[int] = (0,)
+) -> tuple[Counting, list[float]]:
+    """Constants of tensors that were stepped so often before, and what they are computed from."""
     traced = chain.trace()
     planned = plan(traced)
-    made = Counting(planned, dtype, CPU)
+    counts = torch.tensor(before, dtype=torch.float64)
+    made = Counting(planned, dtype, CPU, Counted(counts, range(len(counts)), rows, torch.zeros(2)))
     numbers = {"t": -1.0, **{name: v(0) if callable(v) else v for name, v in chain.numbers(traced).items()}}
     inputs = [numbers[name] for name in planned.inputs]
     made.set_inputs(0, inputs)
     return made, inputs
+
+
+def counts_of(made: Counting) -> list[float]:
+    return made._counted.counts.tolist()
 
 
 def on_host(chain: Chain, t: float) -> tuple[float, ...]:
@@ -46,12 +55,11 @@ def on_host(chain: Chain, t: float) -> tuple[float, ...]:
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 def test_every_dialects_constants_are_those_of_the_host(dialect: Dialect) -> None:
     chain = usual_chain(dialect.stage)
-    made, _ = counting(chain)
-    for before in (0, 1, 7, 5_000):
-        made.start_at([before])
-        found = made.compute().tolist()
-        assert found == pytest.approx(on_host(chain, before + 1), rel=2e-13, abs=0)
-        assert made.counts() == [before + 1]
+    before = (0, 1, 7, 5_000)
+    made, _ = counting(chain, before=before, rows=[0] * len(before))
+    expected = [value for count in before for value in on_host(chain, count + 1)]
+    assert made.compute().tolist() == pytest.approx(expected, rel=2e-13, abs=0)
+    assert counts_of(made) == [1, 2, 8, 5_001]
 
 
 def test_constants_for_a_single_precision_kernel_are_rounded_once() -> None:
@@ -59,23 +67,34 @@ def test_constants_for_a_single_precision_kernel_are_rounded_once() -> None:
     assert made.compute().tolist() == [float(np.float32(value)) for value in on_host(ADAM, 1)]
 
 
-def test_rows_count_each_for_itself() -> None:
-    made, inputs = counting(ADAM)
-    made.start_at([0, 41])
-    for row in range(2):
-        made.set_inputs(row, inputs)
-    expected = [*on_host(ADAM, 1), *on_host(ADAM, 42)]
+def test_tensors_of_different_age_and_group_have_their_own_constants() -> None:
+    quicker = tw.chain(tw.adam(), tw.step(0.5))
+    made, inputs = counting(ADAM, before=(0, 41, 41), rows=(0, 0, 1))
+    made.set_inputs(1, [0.5 if value == 0.1 else value for value in inputs])
+    expected = [*on_host(ADAM, 1), *on_host(ADAM, 42), *on_host(quicker, 42)]
     assert made.compute().tolist() == pytest.approx(expected, rel=2e-13)
-    assert made.counts() == [1, 42]
+    assert counts_of(made) == [1, 42, 42]
+
+
+def test_several_launches_count_in_one_place() -> None:
+    counts = torch.tensor([3.0, 5.0, 7.0], dtype=torch.float64)
+    for places in ([0, 2], [2]):
+        Counting(
+            plan(ADAM.trace()), torch.float32, CPU, Counted(counts, places, [0] * len(places), torch.zeros(2))
+        ).compute()
+    assert counts.tolist() == [4, 5, 9]
 
 
 @pytest.mark.parametrize("found", [1.0, 2.0])
 def test_a_step_that_is_left_out_is_not_counted(found: float) -> None:
     made, _ = counting(ADAM)
-    made.compute(torch.tensor(found))
-    assert made.counts() == [0]
-    made.compute(torch.tensor(0.0))
-    assert made.counts() == [1]
+    made._counted.flags.fill_(found)
+    made.compute()
+    assert counts_of(made) == [0]
+    made._counted.flags.zero_()
+    made.begin()
+    made.compute()
+    assert counts_of(made) == [1]
 
 
 def test_a_tensor_is_read_anew_at_every_step() -> None:
@@ -84,8 +103,10 @@ def test_a_tensor_is_read_anew_at_every_step() -> None:
     made.set_inputs(0, [rate])
     assert made.compute().tolist() == [0.5]
     rate.fill_(0.25)
+    made.begin()
     assert made.compute().tolist() == [0.25]
     made.set_inputs(0, inputs)
+    made.begin()
     assert made.compute().tolist() == [0.1]
 
 
@@ -96,9 +117,11 @@ def test_constants_that_are_no_finite_numbers_are_told_of() -> None:
     made, _ = counting(tw.chain(rule(title="Strange", source="a test")(strange)(), tw.step(0.1)))
     made.compute()
     made.check()
+    made.begin()
     made.compute()
     with pytest.raises(HyperparameterError, match="the step's constants, computed from t, lr, were no finite numbers"):
         made.check()
+    made.begin()
     made.compute()
     made.check()
 

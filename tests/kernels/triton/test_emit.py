@@ -11,7 +11,6 @@ import thalweg as tw
 from descents import usual_chain
 from dialects import DIALECTS, Dialect
 from thalweg.errors import BackendError
-from thalweg.formula import Direction, Update, mean, rule
 from thalweg.kernels import CHECK, plan
 from thalweg.kernels.triton.emit import STORAGE, emit
 
@@ -67,12 +66,3 @@ def test_a_dtype_that_no_kernel_takes_is_refused() -> None:
         match="takes float32, float64, bfloat16, float16, and not complex64; use backend='reference'",
     ):
         emit(ADAM, "complex64", guard=True)
-
-
-def test_sums_over_rows_are_refused() -> None:
-    def centred(g: Direction) -> Update:
-        return g - mean(g, per="row")
-
-    stage = rule(title="Centred", source="a test")(centred)()
-    with pytest.raises(BackendError, match=r"no sums over matrices, rows or columns yet.*use backend='reference'"):
-        emit(plan(tw.chain(stage, tw.step(0.1)).trace()), "float32", guard=True)

@@ -39,6 +39,7 @@ FUNCTIONS = (
 )
 _ENTRIES = (
     *("count", "mode", "found", "undefined", "slots", "dtype", "impls", "known", "dims", "sizes", "table"),
+    *("objects", "behind"),
     *("kernel", "kernel_block", "threads", "parallel", "answer"),
     *(f"function_{place}" for place in range(len(FUNCTIONS))),
 )
@@ -64,6 +65,7 @@ def kernel(block):
     (slots, dtype) = (word(block, {_AT["slots"]}), word(block, {_AT["dtype"]}))
     (impls, known, table) = (word(block, {_AT["impls"]}), word(block, {_AT["known"]}), word(block, {_AT["table"]}))
     (dims, sizes) = (word(block, {_AT["dims"]}), word(block, {_AT["sizes"]}))
+    (objects, behind) = (word(block, {_AT["objects"]}), word(block, {_AT["behind"]}))
     answer = block + 8 * {_AT["answer"]}
     (grad_of, data_of, dim_of, sizes_of, dtype_of) = (
         word(block, {_AT["function_0"]}), word(block, {_AT["function_1"]}), word(block, {_AT["function_2"]}),
@@ -80,6 +82,8 @@ def kernel(block):
     put_word(block, {_AT["found"]}, 0)
     at = 0
     for i in range(count):
+        if word(word(objects, i), behind) != word(impls, i):
+            return
         parameter = impls + 8 * i
         gradient = call_for_pointer(grad_of, word(impls, i))
         if word(gradient, 0) == word(block, {_AT["undefined"]}) or call_for_truth(is_inference, parameter) != 0:
@@ -133,7 +137,8 @@ class Scan:
     def __init__(self, parameters: Sequence[Tensor], known: Words, table: Words) -> None:
         shapes = [parameter.shape for parameter in parameters]
         arrays = {
-            "impls": np.array([parameter._cdata for parameter in parameters], dtype=np.int64),  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+            "objects": np.array(list(map(id, parameters)), dtype=np.int64),
+            "impls": np.array(list(map(_impl, parameters)), dtype=np.int64),
             "known": known,
             "dims": np.array([len(shape) for shape in shapes], dtype=np.int64),
             "sizes": np.array([size for shape in shapes for size in shape] or [0], dtype=np.int64),
@@ -143,7 +148,7 @@ class Scan:
         self._words = np.zeros(len(_ENTRIES), dtype=np.int64)
         functions = {f"function_{place}": address for place, address in enumerate(_functions())}
         addresses = {name: array.ctypes.data for name, array in arrays.items()}
-        numbers = {"count": len(parameters), "slots": table.shape[1], "undefined": _undefined()}
+        numbers = {"count": len(parameters), "slots": table.shape[1], "undefined": _undefined(), "behind": _behind()}
         for name, value in (functions | addresses | numbers | {"parallel": parallel_address()}).items():
             self._words[_AT[name]] = value
         self._at = self._words.ctypes.data
@@ -197,7 +202,12 @@ def _passes_trial() -> bool:
     found[1].bump_versions()
     if ordinary._version != version + 1:  # noqa: SLF001
         return False
-    none, transposed, negative = (torch.nn.Parameter(torch.ones(2, 2)) for _ in range(3))
+    swapped, other, none, transposed, negative = (torch.nn.Parameter(torch.ones(2, 2)) for _ in range(5))
+    swapped.grad = torch.ones(2, 2)
+    found = _try(swapped)
+    torch.utils.swap_tensors(swapped, other)
+    if not found or found[1].find():
+        return False
     transposed.grad = torch.arange(4.0).reshape(2, 2).t()
     negative.grad = torch._neg_view(torch.ones(2, 2))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
     return not any(_try(parameter) for parameter in (none, transposed, negative))
@@ -215,12 +225,28 @@ def _functions() -> tuple[int, ...]:
     return tuple(ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in FUNCTIONS)
 
 
+def _impl(tensor: Tensor) -> int:
+    """The address of what torch keeps behind a tensor's Python object: `torch.utils.swap_tensors` may change it."""
+    return tensor._cdata  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+
+
+@functools.cache
+def _behind() -> int:
+    """In which word of a tensor's Python object that address stands. Raises `AttributeError` if in none."""
+    tensor = torch.ones(1)
+    for place in range(2, tensor.__sizeof__() // 8):
+        if ctypes.c_int64.from_address(id(tensor) + 8 * place).value == _impl(tensor):
+            return place
+    message = "a tensor's object does not hold the address that it gives"
+    raise AttributeError(message)
+
+
 @functools.cache
 def _undefined() -> int:
     """What stands where a tensor has no gradient."""
     parameter = torch.nn.Parameter(torch.ones(1))
     gradient_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(_functions()[0])
-    return ctypes.c_int64.from_address(gradient_of(parameter._cdata) or 0).value  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    return ctypes.c_int64.from_address(gradient_of(_impl(parameter)) or 0).value
 
 
 @functools.cache

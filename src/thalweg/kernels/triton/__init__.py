@@ -3,6 +3,7 @@
 Nothing here imports Triton before a kernel is needed.
 """
 
-from thalweg.kernels.triton.emit import STORAGE, emit
+from thalweg.kernels.triton.body import STORAGE
+from thalweg.kernels.triton.emit import emit
 
 __all__ = ["STORAGE", "emit"]

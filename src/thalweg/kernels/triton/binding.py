@@ -7,18 +7,23 @@ kernel finds wrong is therefore told one step late, or later where the GPU lags 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from thalweg.errors import BackendError
+from thalweg.kernels.geometry import as_stack
 from thalweg.kernels.tensors import Tensors
 from thalweg.kernels.triton.compile import kernel_for
 from thalweg.kernels.triton.constants import Counting
-from thalweg.kernels.triton.emit import THREADS, emit
+from thalweg.kernels.triton.emit import THREADS, block_size, emit
 from thalweg.kernels.triton.exchange import Notes, is_capturing, keep
 from thalweg.kernels.triton.gathering import Gathering
-from thalweg.kernels.triton.tables import Tables
+from thalweg.kernels.triton.tables import Tables, divide
+from thalweg.kernels.triton.tile_emit import emit_tiles
+from thalweg.kernels.triton.tile_gathering import TileGathering
+from thalweg.kernels.triton.tiles import divide_by_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
     from thalweg.kernels.plan import Plan
     from thalweg.kernels.triton.compile import Launch
+    from thalweg.kernels.triton.constants import Counted
     from thalweg.kernels.triton.tables import Words
 
 
@@ -38,9 +44,10 @@ class TritonBinding:
     `thalweg.kernels.layout` wants them; each has one dtype for all parameters. On the CPU the kernels are interpreted:
     right, and thousands of times slower.
 
-    A `capturable` binding computes the constants on the device, from inputs (`set_inputs`) and a count of steps
-    (`start_at`, `counts`) that are kept there, and not from `set_constants`: it can be captured in a CUDA graph, takes
-    tensors on the device as hyper-parameters, and obeys `scale`.
+    With `counted`, the constants are computed on the device, from inputs (`set_inputs`) and the counts of steps that
+    are kept there, and not from `set_constants`, and coarse values stay there: such a binding can be captured in a CUDA
+    graph, takes tensors on the device as hyper-parameters, and obeys `scale` and the flags of `counted`. A step of
+    several passes waits after the first whether gradients are finite, unless told not to.
     """
 
     def __init__(
@@ -50,48 +57,48 @@ class TritonBinding:
         states: Sequence[dict[str, Tensor]],
         *,
         guard: bool,
-        capturable: bool = False,
+        counted: Counted | None = None,
+        waits: bool = True,
     ) -> None:
         self._plan = plan
+        self._waits = guard and waits and not plan.passes[0].stores
+        self._counted = counted
         self._guard = guard
         self._device = parameters[0].device
         self._name = str(parameters[0].dtype).removeprefix("torch.")
         number = torch.promote_types(parameters[0].dtype, torch.float32)
-        if capturable and plan.levels:
-            message = (
-                "this chain needs sums over tensors, which the host works on between passes, and "
-                "cannot be `capturable`; leave that out"
-            )
-            raise BackendError(message)
-        sizes = [parameter.numel() for parameter in parameters]
         with self._on_device():
             self._tables = Tables(
-                sizes,
+                len(parameters),
                 len(plan.slots),
-                0 if capturable else len(plan.constants),
+                len(plan.constants) if counted is None else 0,
                 number,
                 self._device,
-                for_graphs=capturable,
+                for_graphs=counted is not None,
             )
+            if counted is not None:
+                self._tables.words[:, -1] = range(len(parameters))
             for place, state in enumerate(states):
                 for column, slot in enumerate(plan.slots[2:], start=2):
                     self._tables.words[place, column] = state[slot].data_ptr()
             self._states = list(states)
-            self._tensors = Tensors(parameters, self._tables.words)
-            self._gathering = Gathering(plan, self._tables.per_tensor, number, self._device) if plan.levels else None
-            self._counting = Counting(plan, number, self._device) if capturable else None
+            self._tensors = Tensors(parameters, self._tables.words, by_row=plan.is_by_row)
+            self._divide([parameter.shape for parameter in parameters], number)
+            self._counting = None if counted is None else Counting(plan, number, self._device, counted)
+            self._flags = [] if counted is None else [counted.flags[:1], counted.flags[1:]]
             self._notes = Notes(len(parameters), self._device)
-            self._kernels = [self._kernel(place) for place in range(len(plan.passes))]
-        self._scaled_kernel: Launch | None = None
-        self._scaling: tuple[Tensor, Tensor] | None = None
+            self._kernels = [self._compiled(place) for place in range(len(plan.passes))]
+        self._scaled_kernels: list[Launch] | None = None
+        self._scaling: Tensor | None = None
+        self._given: tuple[Tensor, Tensor] = (self._notes.words, self._notes.words)  # until a first pass has been run
 
     def set_constants(self, row: int, values: Sequence[float]) -> None:
         """The constants of a row, in the plan's order."""
         self._tables.constants[row, : len(values)] = values
 
     def set_inputs(self, row: int, values: Sequence[float | Tensor]) -> None:
-        """What a row's constants are computed from, in the order of the plan's inputs, where they are on the device."""
-        self._counted().set_inputs(row, values)
+        """What constants are computed from on the device, in the order of the plan's inputs."""
+        self._there().set_inputs(row, values)
 
     def set_rows(self, rows: Words, count: int) -> None:
         """The row of each tensor, and how many rows there are."""
@@ -99,34 +106,27 @@ class TritonBinding:
             self._tables.resize_constants(count)
         self._tables.words[:, -1] = rows
 
-    def start_at(self, counts: Sequence[float]) -> None:
-        """How many steps each row has behind it, where the device counts."""
-        self._counted().start_at(counts)
+    def scale(self, grad_scale: Tensor | None) -> None:
+        """For the next step: divide gradients by a number on the device, as `torch.amp.GradScaler` hands it over."""
+        self._scaling = None
+        if grad_scale is not None:
+            self._there()
+            self._scaling = grad_scale.to(self._device, torch.float32, non_blocking=True)
 
-    def counts(self) -> list[float]:
-        """How many steps each row has behind it, where the device counts. Waits for it."""
-        return self._counted().counts()
-
-    def scale(self, grad_scale: Tensor | None, found_inf: Tensor | None) -> None:
-        """For the next step: divide gradients by `grad_scale`, and do nothing, nor count, where `found_inf` is not 0.
-
-        Both are single numbers of float32 on the device, as `torch.amp.GradScaler` hands them to a fused optimizer.
-        """
-        if grad_scale is None and found_inf is None:
-            self._scaling = None
-            return
-        self._counted()
-        one, none = torch.ones((), device=self._device), torch.zeros((), device=self._device)
-        given = (one if grad_scale is None else grad_scale, none if found_inf is None else found_inf)
-        scale, found = (value.to(self._device, torch.float32, non_blocking=True) for value in given)
-        self._scaling = (scale, found)
+    def exact_constants(self) -> Tensor:
+        """The constants of the step that begins, in float64, a row for each tensor, where the device computes them."""
+        there = self._there()
+        with self._on_device():
+            there.check()
+            there.compute()
+        return there.exact
 
     def find(self) -> None:
         """Find parameters and gradients where they are now, before `run`.
 
         Raises `TypeError` if a gradient is None, `RuntimeError` if it has no memory of its own (a sparse one), `Moved`
         if a parameter has another shape, dtype or layout than it had, and `BackendError` if a CUDA graph is being
-        captured and the binding is not `capturable`.
+        captured and the host counts the steps.
         """
         if self._counting is None and is_capturing(self._device):
             message = (
@@ -134,6 +134,8 @@ class TritonBinding:
                 "comes by; make it with `capturable=True`"
             )
             raise BackendError(message)
+        if self._counting is not None:
+            self._counting.begin()
         self._tensors.find()
 
     def release(self) -> None:
@@ -141,7 +143,7 @@ class TritonBinding:
         self._tensors.release()
 
     def give(self, values: Mapping[str, Tensor]) -> None:
-        """Coarse values for the passes to come, as vectors with one for each tensor."""
+        """Coarse values for the passes to come, as vectors of their level."""
         if self._gathering is not None:
             self._gathering.give(values)
 
@@ -159,12 +161,14 @@ class TritonBinding:
             if place == last:
                 self._tensors.return_parameters()
                 self._tensors.release()
-            if self._guard and place == 0 and not self._plan.passes[0].stores:
+                if self._counting is not None:
+                    self._counting.end()
+            if self._waits and place == 0:
                 self._synchronize()
         return self._notes.first()
 
     def gathered(self, place: int = -1) -> dict[str, Tensor]:
-        """What a pass has gathered, as vectors with a value for each tensor, on the CPU. Waits for the device."""
+        """What a pass has gathered, as vectors of its level: on the CPU, unless the device counts."""
         return self._gathering.gathered(self._plan.passes[place]) if self._gathering is not None else {}
 
     def count(self) -> None:
@@ -183,20 +187,24 @@ class TritonBinding:
         return self._notes.first()
 
     def _launch(self, place: int) -> None:
-        kernel, scaling = self._kernels[place], self._scaling or ()
-        if scaling:
-            self._scaled_kernel = kernel = self._scaled_kernel or self._kernel(place, scaled=True)
-        tables = self._tables
-        arguments = [tables.words_on_device(), tables.chunks, self._constants(), self._notes.words, *scaling]
-        if self._gathering is not None:
-            arguments += self._gathering.on_device()
+        kernels, flags = self._kernels[place], self._flags[1:]
+        if self._flags and place == 0 and len(self._plan.passes) > 1:
+            flags = self._flags if self._guard else self._flags[:1]
+        if self._scaling is not None and place == 0:  # for later passes, gradients are divided already
+            self._scaled_kernels = kernels = self._scaled_kernels or self._compiled(place, scaled=True)
+            flags = [self._scaling, *flags]
+        if place == 0:
+            self._given = (self._tables.words_on_device(), self._constants())
+        words, constants = self._given
+        rest = [self._notes.words, *flags, *(self._gathering.on_device() if self._gathering is not None else ())]
         if is_capturing(self._device):
-            keep(*arguments)
+            keep(words, *self._chunks, constants, *rest)
         for notes in self._all_notes():
             notes.are_pending = self._device.type == "cuda"
-        if tables.count:
-            kernel(tables.count, *arguments)
-        if scaling:
+        for kernel, chunks, programs in zip(kernels, self._chunks, self._programs, strict=True):
+            if programs:
+                kernel(programs, words, chunks, constants, *rest)
+        if self._scaling is not None:
             self._tensors.return_gradients()
             self._scaling = None
 
@@ -204,14 +212,36 @@ class TritonBinding:
         if self._counting is None:
             return self._tables.constants_on_device()
         self._counting.check()
-        return self._counting.compute(self._scaling[1] if self._scaling else None)
+        return self._counting.compute()
 
-    def _kernel(self, place: int, *, scaled: bool = False) -> Launch:
-        dtypes = {slot: str(self._states[0][slot].dtype).removeprefix("torch.") for slot in self._plan.slots[2:]}
-        text = emit(self._plan, self._name, guard=self._guard, place=place, scaled=scaled, dtypes=dtypes)
-        return kernel_for(text, self._device, threads=THREADS)
+    def _divide(self, shapes: Sequence[Sequence[int]], number: torch.dtype) -> None:
+        """Divide the tensors into what a program works off: chunks, or tiles of blocks of several widths."""
+        plan, device, stays = self._plan, self._device, self._counted is not None
+        if plan.is_by_row:
+            tiles = divide_by_row(list(map(as_stack, shapes)), block_size(self._name))
+            divided: dict[int | None, Any] = {**tiles.of_width}
+            self._gathering = TileGathering(plan, shapes, tiles, number, device, stays=stays)
+        else:
+            per_tensor, chunks = divide(list(map(math.prod, shapes)))
+            divided = {None: chunks}
+            self._gathering = Gathering(plan, per_tensor, number, device, stays=stays) if plan.levels else None
+        self._widths = list(divided)
+        self._chunks = [torch.from_numpy(words).to(device) for words in divided.values()]
+        self._programs = list(map(len, self._chunks))
 
-    def _counted(self) -> Counting:
+    def _compiled(self, place: int, *, scaled: bool = False) -> list[Launch]:
+        """The kernels of a pass, one for each width of blocks."""
+        plan, name = self._plan, self._name
+        dtypes = {slot: str(self._states[0][slot].dtype).removeprefix("torch.") for slot in plan.slots[2:]}
+        settings: Any = {"guard": self._guard, "place": place, "scaled": scaled, "stops": self._counted is not None}
+        settings["dtypes"] = dtypes
+        texts = [
+            emit(plan, name, **settings) if width is None else emit_tiles(plan, name, width=width, **settings)
+            for width in self._widths
+        ]
+        return [kernel_for(text, self._device, threads=THREADS) for text in texts]
+
+    def _there(self) -> Counting:
         if self._counting is None:
             message = "the host counts the steps of this optimizer; make it with `capturable=True`"
             raise BackendError(message)

@@ -36,9 +36,10 @@ class Mirror:
 
     def __init__(self, host: np.ndarray[Any, Any], device: torch.device, *, for_graphs: bool = False) -> None:
         self.host = host
+        self._numbers = torch.from_numpy(host)
         self._device = device
         self._pins = device.type == "cuda"
-        self._copy = torch.zeros(len(host), dtype=torch.from_numpy(host).dtype, device=device)
+        self._copy = torch.zeros(len(host), dtype=self._numbers.dtype, device=device)
         self._sent = np.zeros_like(host).tobytes()
         self._for_graphs = for_graphs
         self._spare: Tensor | None = None
@@ -51,8 +52,7 @@ class Mirror:
             self._spare = torch.empty_like(self._copy, device="cpu", pin_memory=self._pins)
         now = self.host.tobytes()
         if now != self._sent:
-            numbers = torch.from_numpy(self.host)
-            self._copy.copy_(numbers.pin_memory() if self._pins else numbers, non_blocking=True)
+            self._copy.copy_(self._numbers.pin_memory() if self._pins else self._numbers, non_blocking=True)
             self._sent = now
         return self._copy
 
@@ -69,7 +69,7 @@ class Mirror:
             )
             raise BackendError(message)
         staged, self._spare = self._spare, None
-        staged.copy_(torch.from_numpy(self.host))
+        staged.numpy()[:] = self.host
         copy = torch.empty_like(self._copy)
         copy.copy_(staged, non_blocking=True)
         keep(staged, copy)

@@ -66,9 +66,9 @@ def power(x, y):
 """A function for texts that take powers. Its error is some 10⁻¹⁶ times the exponent of the result."""
 LARGEST = '''\
 @jit
-def largest(values):
-    """The largest of a block; NaN if one of them is."""
-    strange = tl.reduce(tl.where(values != values, 1, 0), 0, tl.standard._elementwise_max)
-    return tl.where(strange != 0, float("nan"), tl.reduce(values, 0, tl.standard._elementwise_max))
+def largest(values, AXIS: tl.constexpr):
+    """The largest along an axis of a block; NaN if one of them is."""
+    strange = tl.reduce(tl.where(values != values, 1, 0), AXIS, tl.standard._elementwise_max)
+    return tl.where(strange != 0, float("nan"), tl.reduce(values, AXIS, tl.standard._elementwise_max))
 '''
 """A function for texts that look for a maximum."""

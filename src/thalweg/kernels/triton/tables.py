@@ -19,7 +19,7 @@ Words: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 
 class Tables:
-    """The tables of one launch: for tensors of these sizes, with so many slots and constants.
+    """The tables of one launch: for so many tensors, with so many slots and constants.
 
     `words` has a row for each tensor: the addresses of its slots, then the place of its constants in `constants`. Both
     may be changed between launches, in place. With `for_graphs`, CUDA graphs may be captured.
@@ -27,7 +27,7 @@ class Tables:
 
     def __init__(
         self,
-        sizes: Sequence[int],
+        tensors: int,
         slots: int,
         constants: int,
         dtype: torch.dtype,
@@ -35,10 +35,7 @@ class Tables:
         *,
         for_graphs: bool,
     ) -> None:
-        self.per_tensor, chunks = divide(sizes)
-        self.count = len(chunks)
-        self.chunks = torch.from_numpy(chunks).to(device)
-        self.words: Words = np.zeros((len(sizes), slots + 1), dtype=np.int64)
+        self.words: Words = np.zeros((tensors, slots + 1), dtype=np.int64)
         self._words = Mirror(self.words.reshape(-1), device, for_graphs=for_graphs)
         self._number = np.float64 if dtype == torch.float64 else np.float32
         self._per_row = constants

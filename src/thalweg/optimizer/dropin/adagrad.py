@@ -92,7 +92,8 @@ class Adagrad(Optimizer):
 class RMSprop(Optimizer):
     """Drop-in for `torch.optim.RMSprop`: its arguments, numbers and `state_dict`, in one launch.
 
-    `foreach` and `capturable` are taken and make no difference. For `nonfinite` and `backend`, see `Optimizer`.
+    `foreach` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of `Optimizer`.
+    For `nonfinite` and `backend`, see `Optimizer`.
     """
 
     def __init__(
@@ -121,7 +122,8 @@ class RMSprop(Optimizer):
 class Adadelta(Optimizer):
     """Drop-in for `torch.optim.Adadelta`: its arguments, numbers and `state_dict`, in one launch.
 
-    `foreach` and `capturable` are taken and make no difference. For `nonfinite` and `backend`, see `Optimizer`.
+    `foreach` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of `Optimizer`.
+    For `nonfinite` and `backend`, see `Optimizer`.
     """
 
     def __init__(

@@ -40,8 +40,8 @@ _ADAMAX = TorchDialect("Adamax", _adamax, {"m": "exp_avg", "u": "exp_inf"}, _RAN
 class Adam(Optimizer):
     """Drop-in for `torch.optim.Adam`: its arguments, numbers and `state_dict`, in one launch.
 
-    `foreach`, `fused` and `capturable` are taken and make no difference. For `nonfinite` and `backend`, see
-    `Optimizer`.
+    `foreach`, `fused` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of
+    `Optimizer`. For `nonfinite` and `backend`, see `Optimizer`.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class Adam(Optimizer):
 class AdamW(Optimizer):
     """Drop-in for `torch.optim.AdamW`: its arguments, numbers and `state_dict`, in one launch.
 
-    `foreach`, `fused` and `capturable` are taken and make no difference. For `nonfinite` and `backend`, see
-    `Optimizer`.
+    `foreach`, `fused` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of
+    `Optimizer`. For `nonfinite` and `backend`, see `Optimizer`.
     """
 
     def __init__(
@@ -111,7 +111,8 @@ class AdamW(Optimizer):
 class Adamax(Optimizer):
     """Drop-in for `torch.optim.Adamax`: its arguments, numbers and `state_dict`, in one launch.
 
-    `foreach` and `capturable` are taken and make no difference. For `nonfinite` and `backend`, see `Optimizer`.
+    `foreach` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of `Optimizer`.
+    For `nonfinite` and `backend`, see `Optimizer`.
     """
 
     def __init__(

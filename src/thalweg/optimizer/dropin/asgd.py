@@ -32,8 +32,9 @@ class ASGD(Optimizer):
     """Drop-in for `torch.optim.ASGD`: its arguments, numbers and `state_dict`, in one launch.
 
     The average of the parameter is the state `ax`; torch's and ours do not put it into the parameter. `foreach` and
-    `capturable` are taken and make no difference. torch keeps `eta` and `mu` in single precision whatever the
-    parameters are; here float64 parameters have them in float64. For `nonfinite` and `backend`, see `Optimizer`.
+    `capturable` are taken and make no difference, but that on a GPU `capturable` is that of `Optimizer`. torch keeps
+    `eta` and `mu` in single precision whatever the parameters are; here float64 parameters have them in float64. For
+    `nonfinite` and `backend`, see `Optimizer`.
     """
 
     def __init__(

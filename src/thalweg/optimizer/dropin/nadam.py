@@ -39,9 +39,9 @@ _NADAM = TorchDialect(
 class NAdam(Optimizer):
     """Drop-in for `torch.optim.NAdam`: its arguments, numbers and `state_dict`, in one launch.
 
-    `foreach` and `capturable` are taken and make no difference. torch keeps the product of the momenta in single
-    precision whatever the parameters are; here float64 parameters have it in float64. For `nonfinite` and `backend`,
-    see `Optimizer`.
+    `foreach` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of `Optimizer`.
+    torch keeps the product of the momenta in single precision whatever the parameters are; here float64 parameters
+    have it in float64. For `nonfinite` and `backend`, see `Optimizer`.
     """
 
     def __init__(

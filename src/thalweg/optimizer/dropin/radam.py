@@ -33,7 +33,8 @@ _RADAM = TorchDialect(
 class RAdam(Optimizer):
     """Drop-in for `torch.optim.RAdam`: its arguments, numbers and `state_dict`, in one launch.
 
-    `foreach` and `capturable` are taken and make no difference. For `nonfinite` and `backend`, see `Optimizer`.
+    `foreach` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of `Optimizer`.
+    For `nonfinite` and `backend`, see `Optimizer`.
     """
 
     def __init__(

@@ -89,8 +89,8 @@ class SGD(Optimizer):
 class Rprop(Optimizer):
     """Drop-in for `torch.optim.Rprop`: its arguments, numbers and `state_dict`, in one launch.
 
-    `lr` is the first step size of every weight. `foreach` and `capturable` are taken and make no difference. For
-    `nonfinite` and `backend`, see `Optimizer`.
+    `lr` is the first step size of every weight. `foreach` and `capturable` are taken and make no difference, but that
+    on a GPU `capturable` is that of `Optimizer`. For `nonfinite` and `backend`, see `Optimizer`.
     """
 
     def __init__(
