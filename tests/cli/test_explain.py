@@ -86,6 +86,17 @@ def test_explain_counts_the_bytes_of_states_in_other_dtypes(what: str, said: str
     assert moves in printed
 
 
+@pytest.mark.parametrize(
+    ("typed", "states"),
+    [
+        ("chain(lars(only='matrix'), adam(skip='matrix'), step(0.1))", "m, adam.v"),
+        ("route({'matrix': chain(lars(), step(0.1)), '*': chain(adam(), step(0.1))})", "m, v"),
+    ],
+)
+def test_bytes_of_states_are_counted_in_chains_that_choose_and_in_routes(typed: str, states: str) -> None:
+    assert f"{states} (5.016 bytes a parameter)" in explained(typed, "--state-dtype", "m=8bit")
+
+
 def test_a_dtype_for_no_state_is_refused() -> None:
     answer = CliRunner().invoke(app, ["explain", "adam", "--state-dtype", "mm=8bit"])
     assert isinstance(answer.exception, UnknownNameError)

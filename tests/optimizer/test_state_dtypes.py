@@ -214,3 +214,12 @@ def test_complex_parameters_keep_their_states_as_they_are() -> None:
     parameter.grad = torch.ones_like(parameter)
     optimizer.step()
     assert optimizer.state[parameter]["m"].dtype == torch.complex64
+
+
+def test_names_may_be_of_stages_for_other_parameters_than_there_are() -> None:
+    """Stages that choose may fit together for each parameter, and not all at once."""
+    chain = tw.chain(tw.lars(only="matrix"), tw.adam(skip="matrix"), tw.step(0.1))
+    model = torch.nn.Linear(3, 4, bias=False)
+    optimizer = tw.Optimizer(model, chain, roles={"weight": "matrix"}, state_dtype={"m": "8bit", "lars.v": "bfloat16"})
+    steps(optimizer, 1)
+    assert dtypes(optimizer) == [{"lars.v": torch.bfloat16}]

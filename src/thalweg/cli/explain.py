@@ -89,20 +89,26 @@ def _kept(typed: Chain, state_dtype: str | None) -> StateDtypes | None:
     """In which dtypes the chain's states are kept, if that is said."""
     if state_dtype is None:
         return None
+    from thalweg.cli.treatments import treatments
     from thalweg.optimizer.state_dtypes import StateDtypes
 
     kept = StateDtypes.read(_asked(state_dtype))
-    kept.check(typed, typed.traces(), ())
+    kept.check(typed, typed.traces(one.kind for one in treatments(typed)), ())
     return kept
 
 
 def _kept_in_route(typed: Route, state_dtype: str | None) -> StateDtypes | None:
     """The same for a route, whose chains each have some of the states."""
-    from thalweg.optimizer.state_dtypes import StateDtypes
+    from thalweg.cli.treatments import treatments
+    from thalweg.optimizer.state_dtypes import StateDtypes, state_names
 
+    if state_dtype is None:
+        return None
     kept = StateDtypes.read(_asked(state_dtype))
-    kept.check_known([chain for _, chain in typed.entries])
-    return None if state_dtype is None else kept
+    chains = [chain for _, chain in typed.entries]
+    known = (state_names(chain, chain.traces(one.kind for one in treatments(chain))) for chain in chains)
+    kept.check_known(chains, set[str]().union(*known))
+    return kept
 
 
 def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None, state_dtype: str | None) -> None:

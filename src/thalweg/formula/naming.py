@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RESERVED = (
     *("g", "p", "t", "lr", "params", "param_names", "chain", "maximize"),
-    *("steps", "calls", "skips", "controllers"),
+    *("steps", "calls", "skips", "controllers", "state_dtype"),
 )
 """Names that are taken: the gradient, the parameter, the step count, the learning rate, and a group's own entries."""
 

@@ -12,7 +12,7 @@ from thalweg.formula import Level
 from thalweg.optimizer.calls import CALLS, SKIPS
 from thalweg.optimizer.positions import CONTROLLERS, take_positions
 from thalweg.optimizer.selection import kinds
-from thalweg.optimizer.state_dtypes import StateDtypes
+from thalweg.optimizer.state_dtypes import StateDtypes, state_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,7 +116,7 @@ class ChainDialect:
 
 def _own_dtypes(group: Mapping[str, Any], chain: Chain, traces: Sequence[Trace]) -> StateDtypes:
     """In which dtypes a group keeps its states; of those for all groups, what its chain has."""
-    asked, every = group["state_dtype"], [*traces, *chain.traces()]
-    own = asked.within(every) if isinstance(asked, StateDtypes) else StateDtypes.read(asked)
-    own.check(chain, every, group["params"])
+    asked = group["state_dtype"]
+    own = asked.within(state_names(chain, traces)) if isinstance(asked, StateDtypes) else StateDtypes.read(asked)
+    own.check(chain, traces, group["params"])
     return own

@@ -26,7 +26,7 @@ from thalweg.optimizer.layout import Backend, NonFinite
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.routing import RoutedDialect, routed
 from thalweg.optimizer.selection import kinds, with_roles
-from thalweg.optimizer.state_dtypes import Asked, StateDtypes
+from thalweg.optimizer.state_dtypes import Asked, StateDtypes, state_names
 from thalweg.optimizer.state_request import asks_for_states
 from thalweg.optimizer.stepper import Stepper
 from thalweg.optimizer.uncompiled import uncompiled
@@ -101,7 +101,11 @@ class Optimizer(torch.optim.Optimizer):
             backend=backend,
             capturable=capturable,
         )
-        dtypes.check_known([group["chain"] for group in self.param_groups])
+        if dtypes.named:
+            chains: list[Chain] = [group["chain"] for group in self.param_groups]
+            groups = zip(chains, self.param_groups, strict=True)
+            names = [state_names(own, own.traces(kinds(group, own))) for own, group in groups]
+            dtypes.check_known(chains, set().union(*names))
 
     def _begin(
         self,

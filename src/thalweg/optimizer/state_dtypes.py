@@ -10,12 +10,13 @@ import torch
 
 from thalweg.errors import HyperparameterError, UnknownNameError, did_you_mean
 from thalweg.formula import Level
+from thalweg.formula.naming import labels_of, states_of, unique_names
 from thalweg.formula.slots import ParameterSlot
 from thalweg.kernels import plan
 from thalweg.kernels.eight_bits import BLOCK, SIGNED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from thalweg.chain import Chain
     from thalweg.formula import Kept, Trace
@@ -82,14 +83,15 @@ class StateDtypes:
         Raises `UnknownNameError` and `HyperparameterError`.
         """
         known = {kept.name: kept for traced in traces for kept in traced.states}
+        of_matrices = _names_of_wholes(chain)
         for name in self.named:
-            if name in known and known[name].level is Level.ELEMENT:
-                continue
-            if name not in _names(traces):
-                raise UnknownNameError(_unknown(name, [chain], traces))
-            one = f"has one number a {known[name].level.value}" if name in known else "is a matrix method's"
-            message = f"`state_dtype` names `{name}`, which in {chain!r} {one} and stays as it is; leave it out"
-            raise HyperparameterError(message)
+            if name not in state_names(chain, traces):
+                raise UnknownNameError(_unknown(name, [chain], state_names(chain, traces)))
+            level = known[name].level if name in known else Level.ELEMENT
+            if level is not Level.ELEMENT or name in of_matrices:
+                one = "is a matrix method's" if name in of_matrices else f"has one number a {level.value}"
+                message = f"`state_dtype` names `{name}`, which in {chain!r} {one} and stays as it is; leave it out"
+                raise HyperparameterError(message)
         if self.has_codes and any(plan(part).is_by_row for traced in traces for part in traced.parts):
             message = (
                 f"`state_dtype` is '8bit', and {chain!r} sums over rows or columns, where blocks have no place; take "
@@ -112,12 +114,11 @@ class StateDtypes:
                 )
                 raise HyperparameterError(message)
 
-    def check_known(self, chains: Sequence[Chain]) -> None:
-        """Refuse names of states that none of the chains has. Raises `UnknownNameError`."""
-        traces = [traced for chain in chains for traced in chain.traces()]
+    def check_known(self, chains: Sequence[Chain], known: Collection[str]) -> None:
+        """Refuse names that are none of these, which the chains have for their states. Raises `UnknownNameError`."""
         for name in self.named:
-            if name not in _names(traces):
-                raise UnknownNameError(_unknown(name, chains, traces))
+            if name not in known:
+                raise UnknownNameError(_unknown(name, chains, known))
 
     def sizes(self, traced: Trace) -> dict[str, float]:
         """The bytes of an element of each state beside parameters in float32."""
@@ -126,10 +127,15 @@ class StateDtypes:
         }
         return {name: dtype.itemsize + (dtype == SIGNED) * 4 / BLOCK for name, dtype in dtypes.items()}
 
-    def within(self, traces: Sequence[Trace]) -> StateDtypes:
-        """The same for the states of these graphs only."""
-        known = _names(traces)
+    def within(self, known: Collection[str]) -> StateDtypes:
+        """The same for states of these names only."""
         return StateDtypes(self.each, {name: text for name, text in self.named.items() if name in known})
+
+
+def state_names(chain: Chain, traces: Sequence[Trace]) -> set[str]:
+    """What a chain calls its states, by its graphs; those of stages that are for other parameters, too."""
+    names = {kept.name for traced in traces for kept in traced.states} | _names_of_wholes(chain)
+    return names | _names(chain) if chain.selects or chain.wholes or chain.depends_on_shape else names
 
 
 def _is_spared(kept: Kept, traced: Trace) -> bool:
@@ -138,15 +144,18 @@ def _is_spared(kept: Kept, traced: Trace) -> bool:
     return is_sum or isinstance(kept.start, ParameterSlot)
 
 
-def _names(traces: Sequence[Trace]) -> list[str]:
-    """What states are called."""
-    names = [kept.name for traced in traces for kept in traced.states]
-    return [*names, *(name for traced in traces if traced.cut is not None for name in traced.cut.states.values())]
+def _names(chain: Chain) -> set[str]:
+    named = unique_names(chain.rules, labels_of(chain.rules))
+    return {named[place, own] for place, stage in enumerate(chain.rules) for own in states_of(stage)}
 
 
-def _unknown(name: str, chains: Sequence[Chain], traces: Sequence[Trace]) -> str:
+def _names_of_wholes(chain: Chain) -> set[str]:
+    named = unique_names(chain.rules, labels_of(chain.rules))
+    return {named[place, own] for place in chain.wholes for own in states_of(chain.rules[place])}
+
+
+def _unknown(name: str, chains: Sequence[Chain], known: Collection[str]) -> str:
     said = ", ".join(dict.fromkeys(map(repr, chains)))
-    known = _names(traces)
     hint = did_you_mean(name, known) if known else "it keeps none"
     return f"`state_dtype` names `{name}`, and {said} has no state of that name; {hint}"
 
