@@ -96,7 +96,8 @@ from thalweg.schedules import (
 )
 
 if TYPE_CHECKING:
-    from thalweg import lab, report, surfaces
+    from thalweg import descent, lab, report, surfaces
+    from thalweg.descent import minimize
     from thalweg.lab.problem import Problem
     from thalweg.optimizer import (
         ASGD,
@@ -133,6 +134,7 @@ _HOMES = {
     **dict.fromkeys(("EntropySGD", "LookAheadNesterov", "SAM", "functional"), "thalweg.optimizer"),
     **dict.fromkeys(("doubts", "roles"), "thalweg.optimizer.roles"),
     "Problem": "thalweg.lab.problem",
+    "minimize": "thalweg.descent",
     **dict.fromkeys(
         ("ASGD", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer"),
         "thalweg.optimizer",
@@ -146,7 +148,7 @@ _HOMES = {
     ),
 }
 """Where the names that need torch are at home."""
-_ROOMS = ("lab", "report", "surfaces")
+_ROOMS = ("descent", "lab", "report", "surfaces")
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # whatever the name stands for
@@ -208,6 +210,7 @@ __all__ = [
     "decay",
     "decoupled_decay",
     "delta_bar_delta",
+    "descent",
     "dog",
     "doubts",
     "ema",
@@ -233,6 +236,7 @@ __all__ = [
     "load_torch_state",
     "lookahead",
     "mars",
+    "minimize",
     "multi_step",
     "muon",
     "nadam",

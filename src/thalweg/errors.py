@@ -53,6 +53,10 @@ class BackendError(ThalwegError, RuntimeError):
     """A backend that is not there, or cannot do what is asked of it."""
 
 
+class DescentError(ThalwegError, ValueError):
+    """A descent that cannot be composed, or cannot begin where it is asked to."""
+
+
 class ProblemError(ThalwegError, ValueError):
     """A training problem that cannot be raced as it is defined."""
 

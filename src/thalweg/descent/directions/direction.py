@@ -1,0 +1,60 @@
+"""What a direction is: an inert value that makes a guide, which says at each point where to go."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from thalweg.descent.part import Part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from thalweg.descent.trial import Trial
+
+
+class Guide(ABC):
+    """Says at each point of one descent where to go, and may learn from the points that it is shown."""
+
+    advice: ClassVar[str] = ""
+    """What to try where its direction does not descend."""
+    is_scaled: ClassVar[bool] = False
+    """Whether its own length is the step that it stands for, so that a search tries 1 first."""
+
+    @abstractmethod
+    def toward(self, here: Trial) -> Tensor:
+        """The direction from here, flat. Raises `NoStepError` where there is none.
+
+        The point is another one at each call, and the guide sees all that the descent comes to, in order.
+        """
+
+    def could_go_on(self, here: Trial, there: Trial) -> bool:  # noqa: ARG002
+        """Whether its direction from there would descend, after a step from here; a search goes on if it would not."""
+        return True
+
+    def forget(self) -> bool:
+        """Start anew, as from steepest descent; `False` if there is nothing to forget."""
+        return False
+
+
+class Region(ABC):
+    """Says at each point the step that a quadratic model calls best within a radius."""
+
+    @abstractmethod
+    def within(self, here: Trial, radius: float) -> tuple[Tensor, Tensor]:
+        """The step, no longer than the radius, and the Hessian times the step."""
+
+
+@dataclass(frozen=True, repr=False)
+class Direction(Part):
+    """Where to go from a point, as an inert value."""
+
+    needs_curvature: ClassVar[bool] = False
+    """Whether it asks for second derivatives."""
+    is_region: ClassVar[bool] = False
+    """Whether it needs to be told how far it may go, so that its step size is a trust region."""
+
+    @abstractmethod
+    def start(self) -> Guide | Region:
+        """A guide for one descent."""

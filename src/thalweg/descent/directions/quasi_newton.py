@@ -1,0 +1,127 @@
+"""Quasi-Newton: the inverse Hessian is learned from how the gradient changes, dense or from the last few steps."""
+
+# A direction's class is the function that a user calls, so it is written as it is typed, in lower case.
+# ruff: noqa: N801
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import dot
+
+from thalweg.descent.directions.direction import Direction, Guide
+from thalweg.descent.part import whole
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from thalweg.descent.trial import Trial
+
+
+@dataclass(frozen=True, repr=False)
+class bfgs(Direction):
+    """Broyden, Fletcher, Goldfarb and Shanno 1970: d = −Hg, with H an estimate of the inverse Hessian, n × n.
+
+    It begins as the identity. A step along which the gradient did not grow leaves it as it is.
+    Nocedal and Wright, Numerical Optimization, 2nd edition, equation (6.17).
+    """
+
+    def start(self) -> Guide:
+        """A guide for one descent."""
+        return _BFGS()
+
+
+@dataclass(frozen=True, repr=False)
+class lbfgs(Direction):
+    """BFGS from the last `memory` steps alone, for many variables: nothing of n × n is kept.
+
+    Nocedal 1980; Nocedal and Wright, Algorithm 7.4, with H₀ = (sᵀy/yᵀy) I, equation (7.20).
+    """
+
+    memory: int = whole(1, default=10, kw_only=True)
+
+    def start(self) -> Guide:
+        """A guide for one descent."""
+        return _LBFGS(self.memory)
+
+
+class _QuasiNewton(Guide):
+    _last: Trial | None = None
+    _learned = False
+
+    def toward(self, here: Trial) -> Tensor:
+        if self._last is not None and self._last is not here:
+            s, y = here.x - self._last.x, here.g - self._last.g
+            curvature = dot(s, y)
+            rounding = torch.finfo(s.dtype).eps * torch.linalg.vector_norm(s) * torch.linalg.vector_norm(y)
+            if curvature > rounding:
+                self._learn(s, y, curvature)
+                self._learned = True
+        self._last = here
+        return -self._times(here.g)
+
+    def forget(self) -> bool:
+        had, self._learned = self._learned, False
+        self._clear()
+        return had
+
+    @abstractmethod
+    def _learn(self, s: Tensor, y: Tensor, curvature: Tensor) -> None:
+        """Take up a step and the change of the gradient along it."""
+
+    @abstractmethod
+    def _times(self, g: Tensor) -> Tensor:
+        """The inverse Hessian's estimate times the gradient."""
+
+    @abstractmethod
+    def _clear(self) -> None:
+        """Begin with the identity again."""
+
+
+class _BFGS(_QuasiNewton):
+    _inverse: Tensor | None = None
+
+    def _learn(self, s: Tensor, y: Tensor, curvature: Tensor) -> None:
+        H = torch.eye(s.numel(), dtype=s.dtype, device=s.device) if self._inverse is None else self._inverse
+        # (I − ρsyᵀ)H(I − ρysᵀ) + ρssᵀ, multiplied out, so that no product of two matrices is taken
+        Hy = H @ y
+        outer = torch.outer(s, Hy)
+        self._inverse = (
+            H - (outer + outer.T) / curvature + torch.outer(s, s) * ((1 + dot(y, Hy) / curvature) / curvature)
+        )
+
+    def _times(self, g: Tensor) -> Tensor:
+        return g if self._inverse is None else self._inverse @ g
+
+    def _clear(self) -> None:
+        self._inverse = None
+
+
+class _LBFGS(_QuasiNewton):
+    def __init__(self, memory: int) -> None:
+        self._pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=memory)
+
+    def _learn(self, s: Tensor, y: Tensor, curvature: Tensor) -> None:
+        self._pairs.append((s, y, curvature))
+
+    def _times(self, g: Tensor) -> Tensor:
+        if not self._pairs:
+            return g
+        q = g
+        alphas: list[Tensor] = []
+        for s, y, curvature in reversed(self._pairs):
+            alpha = dot(s, q) / curvature
+            q = q - alpha * y
+            alphas.append(alpha)
+        _, y, curvature = self._pairs[-1]
+        r = q * (curvature / dot(y, y))
+        for (s, y, curvature), alpha in zip(self._pairs, reversed(alphas), strict=True):
+            r = r + (alpha - dot(y, r) / curvature) * s
+        return r
+
+    def _clear(self) -> None:
+        self._pairs.clear()

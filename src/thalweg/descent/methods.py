@@ -1,0 +1,101 @@
+"""The descents that have a name, and how their settings are changed by keyword."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from thalweg.descent.descent import Descent, descent
+from thalweg.descent.directions import (
+    Direction,
+    bfgs,
+    dai_yuan,
+    damped_newton,
+    dogleg,
+    fletcher_reeves,
+    hager_zhang,
+    hestenes_stiefel,
+    lbfgs,
+    moller,
+    newton,
+    newton_cg,
+    polak_ribiere,
+    saddle_free_newton,
+    steepest,
+    steihaug,
+)
+from thalweg.descent.steps import StepSize, approximate_wolfe, armijo, scaled, strong_wolfe, trust_region
+from thalweg.errors import DescentError, UnknownNameError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CONJUGATE = strong_wolfe(c2=0.1)
+_PARTS: dict[str, tuple[Direction, StepSize]] = {
+    "steepest": (steepest(), strong_wolfe()),
+    "cg": (polak_ribiere(), strong_wolfe(c2=0.4)),  # c2 as SciPy's CG
+    "fletcher_reeves": (fletcher_reeves(), _CONJUGATE),
+    "hestenes_stiefel": (hestenes_stiefel(), _CONJUGATE),
+    "dai_yuan": (dai_yuan(), _CONJUGATE),
+    "hager_zhang": (hager_zhang(), approximate_wolfe()),
+    "scaled_cg": (moller(), scaled()),
+    "bfgs": (bfgs(), strong_wolfe()),
+    "lbfgs": (lbfgs(), strong_wolfe()),
+    "newton": (newton(), armijo()),
+    "damped_newton": (damped_newton(), armijo()),
+    "saddle_free_newton": (saddle_free_newton(), armijo()),
+    "newton_cg": (newton_cg(), strong_wolfe()),
+    "dogleg": (dogleg(), trust_region()),
+    "steihaug": (steihaug(), trust_region()),
+}
+
+
+def methods() -> dict[str, Descent]:
+    """Every descent that has a name, by its name, with its default settings."""
+    return {name: named(name) for name in _PARTS}
+
+
+def named(name: str, options: Mapping[str, Any] | None = None) -> Descent:
+    """The descent of this name: `direction`, `step_size`, `stop` replaced, or settings of the first two changed.
+
+    Raises:
+        UnknownNameError: there is no such method, or it has no such option; the message names the nearest ones.
+        HyperparameterError: an option is out of its range.
+
+    >>> named("lbfgs", {"memory": 5, "c2": 0.5})
+    descent(direction=lbfgs(memory=5), step_size=strong_wolfe(c2=0.5), stop=gradient_norm(1e-05))
+    """
+    if name not in _PARTS:
+        raise UnknownNameError(f"there is no method `{name}`; {did_you_mean(name, _PARTS)}")
+    left = dict(options or {})
+    direction, usual = _PARTS[name]
+    direction = left.pop("direction", direction)
+    step_size = left.pop("step_size", usual)
+    stop = left.pop("stop", None)
+    direction, step_size = _changed(direction, left), _changed(step_size, left)
+    if left:
+        known = [*_settings(direction), *_settings(step_size), "direction", "step_size", "stop"]
+        wrong = next(iter(left))
+        raise UnknownNameError(f"method `{name}` has no option `{wrong}`; {did_you_mean(wrong, known)}")
+    return descent(direction=direction, step_size=step_size, stop=stop)
+
+
+def composed(method: object, options: Mapping[str, Any]) -> Descent:
+    """A method given by its name or as a value. Raises `DescentError` if it is neither, or if a value has options."""
+    if isinstance(method, str):
+        return named(method, options)
+    if not isinstance(method, Descent):
+        raise DescentError(f"the method is {method!r}; give the name of one, or `descent(direction=…, step_size=…)`")
+    if options:
+        raise DescentError(f"`{next(iter(options))}` cannot change {method!r}; write it where the method is composed")
+    return method
+
+
+def _settings(part: object) -> list[str]:
+    return [known.name for known in dataclasses.fields(part)] if isinstance(part, Direction | StepSize) else []
+
+
+def _changed(part: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401  # a step size may be a number or a function
+    """The part with those of the options that are its own, which are taken from them."""
+    own = {name: options.pop(name) for name in _settings(part) if name in options}
+    return dataclasses.replace(part, **own) if own else part

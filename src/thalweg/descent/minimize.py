@@ -1,0 +1,197 @@
+"""The front: minimise a function of a tensor, in SciPy's manners."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from thalweg.descent import stopping
+from thalweg.descent.engine import explained, run
+from thalweg.descent.failures import Status
+from thalweg.descent.methods import composed
+from thalweg.descent.objective import Objective
+from thalweg.descent.result import Intermediate, Result
+from thalweg.errors import DescentError
+from thalweg.surfaces import Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from thalweg.descent.descent import Descent
+    from thalweg.descent.engine import Ending
+    from thalweg.descent.trial import Trial
+
+_ITERATIONS = 200
+"""How many steps for each variable are made at most, where no budget is given; as SciPy's."""
+
+
+def minimize(  # noqa: PLR0913  # SciPy's, by keyword
+    f: Callable[[Tensor], Any] | Surface,
+    x0: Tensor | NDArray[Any] | Sequence[Any] | float,
+    method: str | Descent = "bfgs",
+    *,
+    gradient: Callable[[Tensor], Any] | None = None,
+    hessian: Callable[[Tensor], Any] | None = None,
+    hessian_product: Callable[[Tensor, Tensor], Any] | None = None,
+    callback: Callable[..., object] | None = None,
+    tol: float | None = None,
+    max_iter: int | None = None,
+    max_eval: int | None = None,
+    **options: Any,
+) -> Result:
+    """Find a local minimum of a function that can be evaluated as often as need be.
+
+    `f` takes a tensor of x0's shape, dtype and device and gives one number; it may be a surface. Derivatives are
+    autograd's, unless you give them: `gradient(x)` in x's shape, `hessian(x)` of shape (n, n), `hessian_product(x, v)`
+    in x's shape. An `x0` that is no floating tensor becomes one in float64, an array of float32 in float32.
+
+    `method` is a name (`"bfgs"`, `"lbfgs"`, `"cg"`, `"newton_cg"`, `"steihaug"`, …: `thalweg.descent.methods()` has
+    them all) or a `descent(direction=…, step_size=…, stop=…)`. A name's settings are given by keyword: `memory=20`,
+    `step_size=armijo()`, `stop=value_change(1e-9)`. `tol` is short for `stop=gradient_norm(tol)`.
+
+    The evaluations of the function and the Hessian products together are never more than `max_eval`. Without a budget,
+    200n steps are the most. Where a stopping rule is met, that point is returned, unless the descent has left a lower
+    one, which is no success; else the lowest point that was seen. What ends a descent too early (a function that is not
+    smooth, not bounded, not finite, not deterministic; a direction that does not descend) is named in `message`.
+
+    After each step, `callback(x)` is called, or `callback(intermediate_result=…)` if that is its parameter's name; it
+    may raise `StopIteration`.
+
+    Raises:
+        UnknownNameError: there is no such method, or it has no such option.
+        DescentError: parts that do not fit together, or an x0 that is empty or not finite.
+        HyperparameterError: a setting out of its range.
+        GradientError: a function whose value is no number or cannot be differentiated, derivatives of a wrong shape.
+
+    >>> import thalweg as tw
+    >>> result = tw.minimize(lambda x: ((x - 3) ** 2).sum(), [0.0, 1.0])
+    >>> result.x, result.success
+    (tensor([3., 3.], dtype=torch.float64), True)
+    """
+    began = time.monotonic()
+    if tol is not None:
+        if "stop" in options:
+            raise DescentError("`tol` and `stop` both say when to stop; give one of them")
+        options["stop"] = stopping.gradient_norm(tol)
+    start = _starting_point(x0)
+    chosen = _with_budgets(composed(method, options), max_iter, max_eval)
+    has_budget = any(rule.is_budget for rule in chosen.stop.parts)
+    if not has_budget:
+        chosen = _with_budgets(chosen, _ITERATIONS * start.numel(), None)
+    objective = Objective(
+        f.function if isinstance(f, Surface) else f,
+        start.shape,
+        gradient=gradient,
+        hessian=hessian,
+        product=hessian_product,
+        differentiable_twice=chosen.direction.needs_curvature and hessian is None and hessian_product is None,
+        budget=_least(rule.count for rule in chosen.stop.parts if isinstance(rule, stopping.evaluations)),
+        deadline=began + _least(rule.limit for rule in chosen.stop.parts if isinstance(rule, stopping.seconds)),
+    )
+    if isinstance(f, Surface):
+        f(start)  # checks the shape
+    seen = _Callback(callback, objective)
+    ending = run(chosen, objective, start.reshape(-1), seen=seen, began=began)
+    if ending.status is Status.BUDGET_SPENT and not has_budget:  # something may be wrong with the function
+        ending = explained(ending, objective)
+    return _result(objective, ending)
+
+
+def _starting_point(x0: object) -> Tensor:
+    """A floating tensor that nobody else holds."""
+    try:
+        found = x0.detach() if isinstance(x0, torch.Tensor) else torch.as_tensor(x0)
+    except (TypeError, ValueError, RuntimeError) as failure:
+        raise DescentError(f"x0 is {x0!r}, which makes no tensor: {failure}") from None
+    if found.is_complex():
+        raise DescentError("x0 is complex; minimise over its real and imaginary parts, as with torch.view_as_real")
+    if not found.is_floating_point() or not hasattr(x0, "dtype"):
+        found = torch.as_tensor(x0, dtype=torch.float64)
+    if found.dtype not in (torch.float32, torch.float64):
+        raise DescentError(f"x0 has the dtype {found.dtype}; descents are made in float32 and float64: convert it")
+    if not found.numel():
+        raise DescentError(f"x0 has the shape {tuple(found.shape)}, and no element; there is nothing to minimise over")
+    if not bool(found.isfinite().all()):
+        raise DescentError("x0 has a NaN or an infinity in it; start where the function is defined")
+    return found.clone().contiguous()
+
+
+def _with_budgets(method: Descent, max_iter: int | None, max_eval: int | None) -> Descent:
+    """The method with the budgets that were given."""
+    stop = method.stop
+    if max_eval is not None:
+        stop |= stopping.evaluations(max_eval)
+    if max_iter is not None:
+        stop |= stopping.iterations(max_iter)
+    return type(method)(method.direction, method.step_size, stop)
+
+
+def _least(numbers: Any) -> float:  # noqa: ANN401  # an iterator of numbers
+    return min(numbers, default=math.inf)
+
+
+class _Callback:
+    """Tells the user of each step, in whichever of SciPy's two ways the callback asks for."""
+
+    def __init__(self, callback: Callable[..., object] | None, objective: Objective) -> None:
+        self._callback = callback
+        self._objective = objective
+        self._by_name = callback is not None and _parameters(callback) == {"intermediate_result"}
+
+    def __call__(self, here: Trial, nit: int) -> bool:
+        if self._callback is None:
+            return False
+        own = self._objective
+        x = here.x.clone().view(own.shape)
+        try:
+            if not self._by_name:
+                self._callback(x)
+            else:
+                jac = here.g.clone().view(own.shape)
+                self._callback(
+                    intermediate_result=Intermediate(
+                        x=x, fun=here.f, jac=jac, nit=nit, nfev=own.nfev, njev=own.njev, nhvp=own.nhvp
+                    )
+                )
+        except StopIteration:
+            return True
+        return False
+
+
+def _parameters(callback: Callable[..., object]) -> set[str]:
+    try:
+        return set(inspect.signature(callback).parameters)
+    except (TypeError, ValueError):  # a builtin that does not say
+        return set()
+
+
+def _result(objective: Objective, ending: Ending) -> Result:
+    status, message = ending.status, ending.message
+    if status is Status.CONVERGED:
+        best = ending.lowest
+        if best is not ending.here:
+            status = Status.NO_LOWER_POINT
+            message += ", but at a point higher than an earlier one, which is returned"
+    else:
+        best = objective.best
+    if best is None:
+        raise DescentError(f"there is no descent from x0: {message}")
+    return Result(
+        x=best.x.clone().view(objective.shape),
+        fun=best.f,
+        jac=best.g.clone().view(objective.shape),
+        nit=ending.nit,
+        nfev=objective.nfev,
+        njev=objective.njev,
+        nhvp=objective.nhvp,
+        success=status is Status.CONVERGED,
+        status=status,
+        message=message,
+    )

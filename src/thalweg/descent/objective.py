@@ -1,0 +1,98 @@
+"""The function that is minimised: evaluated at flat points, counted, and never more often than the budget allows."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any, SupportsFloat
+
+import torch
+
+from thalweg.descent.failures import BudgetSpentError, NoStepError, Status
+from thalweg.descent.trial import Trial
+from thalweg.errors import GradientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+
+class Objective:
+    """A function with its derivatives, what has been spent on it, and the lowest point that was seen.
+
+    `budget` bounds function evaluations and Hessian products together, a dense Hessian counting as many products as it
+    has columns; a gradient is only ever taken where the function was evaluated. `deadline` is on the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], Any],
+        shape: torch.Size,
+        *,
+        gradient: Callable[[Tensor], Any] | None = None,
+        hessian: Callable[[Tensor], Any] | None = None,
+        product: Callable[[Tensor, Tensor], Any] | None = None,
+        differentiable_twice: bool = False,
+        budget: float = math.inf,
+        deadline: float = math.inf,
+    ) -> None:
+        self.function = function
+        self.shape = shape
+        self.size = shape.numel()
+        self.gradient = gradient
+        self.hessian = hessian
+        self.product = product
+        self.differentiable_twice = differentiable_twice
+        self.nfev = self.njev = self.nhvp = 0
+        self.best: Trial | None = None
+        self._budget = budget
+        self._deadline = deadline
+
+    def at(self, x: Tensor) -> Trial:
+        """The function at a flat point, which keeps the graph for its derivatives as long as it lives.
+
+        The lowest finite point is remembered. Raises `NoStepError` where the function is −∞, and `BudgetSpentError`
+        before an evaluation too many.
+        """
+        self.spend()
+        self.nfev += 1
+        point = x.detach().requires_grad_(self.gradient is None or self.differentiable_twice)
+        with torch.enable_grad():
+            value = self.function(point.view(self.shape))
+            tensor = value.sum() if isinstance(value, torch.Tensor) else None  # of one element, in whatever shape
+        trial = Trial(self, x.detach(), point, _number(value), tensor)
+        if trial.f == -math.inf:
+            raise NoStepError(Status.UNBOUNDED, "the function is not bounded below: it has become -inf")
+        if math.isfinite(trial.f) and (self.best is None or trial.f < self.best.f):
+            self.best = trial
+        return trial
+
+    def peek(self, x: Tensor) -> float:
+        """The function's value at a flat point that nobody goes to. Raises as `at`."""
+        best = self.best
+        try:
+            return self.at(x).f
+        finally:
+            self.best = best
+
+    def spend(self, count: int = 1) -> None:
+        """See that so many more evaluations are within the budget, or raise `BudgetSpentError`."""
+        if self.nfev + self.nhvp + count > self._budget:
+            raise BudgetSpentError(f"the budget of {self._budget} evaluations is spent")
+        if time.monotonic() > self._deadline:
+            raise BudgetSpentError("the time is spent")
+
+
+def _number(value: object) -> float:
+    """The function's value as a number of Python's own."""
+    if isinstance(value, torch.Tensor):
+        if value.numel() != 1:
+            raise GradientError(
+                f"the function returned a tensor of shape {tuple(value.shape)}; what is minimised is one number, as of "
+                "`.sum()` or `.mean()`"
+            )
+        return float(value.detach())
+    if not isinstance(value, SupportsFloat):
+        raise GradientError(f"the function returned {value!r}; what is minimised is one number")
+    return float(value)

@@ -1,0 +1,34 @@
+"""What a step size is: an inert value that makes a search, which takes one step after the other."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from thalweg.descent.part import Part
+
+if TYPE_CHECKING:
+    from thalweg.descent.directions.direction import Guide, Region
+    from thalweg.descent.objective import Objective
+    from thalweg.descent.trial import Trial
+
+
+class Search(ABC):
+    """Takes the steps of one descent, and may learn from each how long the next should be."""
+
+    @abstractmethod
+    def step(self, here: Trial, guide: Guide | Region, objective: Objective) -> Trial:
+        """The next point. Raises `NoStepError` where there is none."""
+
+
+@dataclass(frozen=True, repr=False)
+class StepSize(Part):
+    """How far to go, as an inert value."""
+
+    for_region: ClassVar[bool] = False
+    """Whether it is for directions that must be told how far they may go."""
+
+    @abstractmethod
+    def start(self) -> Search:
+        """A search for one descent."""
