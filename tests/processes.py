@@ -265,6 +265,29 @@ def with_ddp(make: Make, rank: int, **options: bool) -> Tensors:
     return parameters(model)
 
 
+IRPROP_PLUS = tw.chain(tw.rprop(delta0=0.01, form="irprop+"))
+
+
+def with_losses(rank: int) -> Tensors:
+    """Each process knows the loss of its half of the batch."""
+    model = nn.parallel.DistributedDataParallel(Model())
+    train_by_loss(model, tw.Optimizer(model, IRPROP_PLUS), slice(8 * rank, 8 * rank + 8))
+    return parameters(model)
+
+
+def train_by_loss(model: nn.Module, optimizer: torch.optim.Optimizer, part: slice = slice(None)) -> None:
+    x, y = batch()
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = (model(x[part]) - y[part]).square().mean()
+        loss.backward()
+        return loss
+
+    for _ in range(12):
+        optimizer.step(closure)
+
+
 def with_zero_redundancy(rank: int) -> tuple[Tensors, int]:
     from torch.distributed.optim import ZeroRedundancyOptimizer
 
@@ -302,6 +325,7 @@ def everything(rank: int, folder: Path) -> dict[str, Any]:
             with_ddp(lambda model: tw.Optimizer(model, clip), rank, **options)
             for options in ({}, {"gradient_as_bucket_view": True, "static_graph": True})
         ],
+        "losses": with_losses(rank),
         "zero": with_zero_redundancy(rank),
     }
 

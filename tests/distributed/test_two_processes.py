@@ -178,6 +178,12 @@ def test_halves_of_a_batch_make_the_step_of_the_whole(found: dict[str, Any]) -> 
         assert deviation(moved, parameters(model)) <= TORCH[torch.float32]
 
 
+def test_two_halves_of_a_batch_are_stepped_by_the_mean_of_their_losses(found: dict[str, Any]) -> None:
+    model = Model()
+    processes.train_by_loss(model, tw.Optimizer(model, processes.IRPROP_PLUS))
+    assert deviation(found["losses"], parameters(model)) <= TORCH[torch.float32]
+
+
 def test_zero_redundancy_keeps_each_state_on_one_process(found: dict[str, Any]) -> None:
     moved, kept = found["zero"]
     model, optimizer = alone(KEPT["AdamW"])

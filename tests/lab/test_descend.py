@@ -36,7 +36,7 @@ def test_gradient_descent_dies_beyond_two_over_the_largest_eigenvalue() -> None:
     assert found.final_loss[1, 0] == math.inf
 
 
-@pytest.mark.parametrize("name", ["adam", "full_matrix_adagrad"])
+@pytest.mark.parametrize("name", ["adam", "full_matrix_adagrad", "chain(rprop(delta0=lr, form='irprop+'))"])
 def test_trials_and_seeds_run_together_as_each_would_alone(name: str) -> None:
     beale, contender = surfaces.get("beale"), contenders.get(name)
     rates, starts = [0.01, 0.1, 1.0], draw_starts(surfaces.get("beale"), (2.0, -2.0), [1, 2], spread=0.02)

@@ -73,6 +73,7 @@ def _print_formula(console: Console, traced: Trace, whole: Whole | None) -> None
         "p": "p the parameter",
         "alpha": "α the learning rate",
         "t": "t the step, from 1",
+        "loss": "loss the loss",
     }
     told = [m for letter, m in meanings.items() if letter in (made - kept if letter in "dp" else given)]
     told += (

@@ -44,6 +44,11 @@ class LearningRateSlot:
 
 
 @dataclass(frozen=True)
+class LossSlot:
+    """The loss that the gradient is of: one number a step, which `step` is given."""
+
+
+@dataclass(frozen=True)
 class IsMatrixSlot:
     """Whether the parameter has two dimensions or more: a plain boolean, so that each kind has its own formula."""
 
@@ -63,7 +68,15 @@ class State:
 
 
 Slot: TypeAlias = (
-    DirectionSlot | GradientSlot | ParameterSlot | MovedSlot | StepSlot | LearningRateSlot | IsMatrixSlot | State
+    DirectionSlot
+    | GradientSlot
+    | ParameterSlot
+    | MovedSlot
+    | StepSlot
+    | LearningRateSlot
+    | LossSlot
+    | IsMatrixSlot
+    | State
 )
 
 Direction: TypeAlias = Annotated[Scalar, DirectionSlot()]
@@ -73,6 +86,7 @@ Moved: TypeAlias = Annotated[Scalar, MovedSlot()]
 IsMatrix: TypeAlias = Annotated[bool, IsMatrixSlot()]
 Step: TypeAlias = Annotated[Scalar, StepSlot()]
 LearningRate: TypeAlias = Annotated[Scalar, LearningRateSlot()]
+Loss: TypeAlias = Annotated[Scalar, LossSlot()]
 Zeros: TypeAlias = Annotated[Scalar, State()]
 AtParameter: TypeAlias = Annotated[Scalar, State(start=ParameterSlot())]
 """State that starts at the parameter, as it is when it is first stepped."""

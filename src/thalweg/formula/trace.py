@@ -23,6 +23,7 @@ from thalweg.formula.slots import (
     GradientSlot,
     IsMatrixSlot,
     LearningRateSlot,
+    LossSlot,
     MovedSlot,
     ParameterSlot,
     Position,
@@ -87,11 +88,14 @@ def trace(
     if has_step and "lr" not in inputs:
         message = f"step(): {last!r} gives a displacement of its own and takes no learning rate; leave `step` out"
         raise ChainError(message)
+    if tracing.meanwhile:
+        _refuse_more_than_gradients(stages, inputs)
     return Trace(
         parameter=moved,
         states=tuple(kept),
         hyperparameters={n: origin for n, origin in tracing.hypers.items() if n in inputs or n in starts_at},
         uses_learning_rate="lr" in inputs,
+        uses_loss="loss" in inputs,
         steps_of_formula=tuple(tracing.drawn),
         moves=flow,
         evaluation=tracing.evaluation,
@@ -110,6 +114,8 @@ class _Tracing:
         self.gradient = -gradient if maximize else gradient
         self.parameter = symbol("p", Level.ELEMENT)
         self.learning_rate = symbol("lr", Level.STEP)
+        loss = symbol("loss", Level.MODEL)
+        self.loss = -loss if maximize else loss
         self.kept: list[Kept] = []
         self.hypers: dict[str, tuple[int, str]] = {}
         self.drawn: list[tuple[str, Scalar]] = []
@@ -212,6 +218,7 @@ class _Tracing:
             StepSlot(): symbol("t", Level.STEP),
             IsMatrixSlot(): self._is_matrix,
             LearningRateSlot(): self.learning_rate if self._has_step else None,
+            LossSlot(): self.loss,
         }
         arguments: dict[str, Scalar | bool] = {}
         for local, slot in stage.rule.slots.items():
@@ -262,6 +269,15 @@ def _refuse_idle_settings(stage: Stage, own: dict[str, str], flow: Result, state
         if local in stage.numbers and own[local] not in used and local not in stage.rule.outside:
             message = f"{where}: `{local}` has no effect in this form of the rule; leave it out"
             raise HyperparameterError(message)
+
+
+def _refuse_more_than_gradients(stages: Sequence[AnyStage], inputs: Collection[str]) -> None:
+    if "loss" in inputs:
+        message = (
+            f"chain({', '.join(map(repr, stages))}, …): gradients are added up over several calls of `step`, and a "
+            "stage goes by the loss of one; call backward several times before a step instead"
+        )
+        raise ChainError(message)
 
 
 def _move(parameter: Scalar, learning_rate: Scalar, flow: Result, last: AnyStage | None, *, has_step: bool) -> Scalar:

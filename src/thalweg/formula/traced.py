@@ -40,6 +40,7 @@ class Trace:
     hyperparameters: dict[str, tuple[int, str]]
     """Each number that the graph asks for, by the name it has there: the stage's place and its own name."""
     uses_learning_rate: bool
+    uses_loss: bool
     steps_of_formula: tuple[tuple[str, Scalar], ...]
     """The formula's own named values in the order it computes them, for drawing it."""
     moves: Result

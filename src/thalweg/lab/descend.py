@@ -94,6 +94,7 @@ def descend(
     slope = torch.zeros_like(place)
     chains = [cast("Chain", contender.build(rate)) for rate in rates]  # a race refuses routes on surfaces
     optimizers = _optimizers(chains, place, slope)
+    uses_loss = any(traced.uses_loss for traced in chains[0].traces())
     moves_to_evaluate = any(traced.evaluation is not None for traced in chains[0].traces())
     log = _Log(surface, tuple(place.shape[:2]), steps, keep)
     for k in range(steps + 1):
@@ -108,8 +109,9 @@ def descend(
         if k == steps or not alive.any():
             break
         slope.copy_(torch.where(alive[..., None], gradient, 0.0))
-        for optimizer in optimizers:
-            optimizer.step()
+        losses = loss.flatten().tolist() if uses_loss else [None] * len(optimizers)
+        for optimizer, own in zip(optimizers, losses, strict=True):
+            optimizer.step(loss=own)
         if not alive.all():
             place.copy_(torch.where(alive[..., None], place, begin))
     return log.descent()

@@ -137,7 +137,7 @@ class _Training:
                     raise _DivergedError(f"at step {step} a minibatch's loss was {value:g}, at first {self._first:g}")
                 total += value
                 loss.backward()
-                optimizer.step()
+                optimizer.step(loss=value)
         finally:
             self.seconds += time.perf_counter() - begin
         return total / len(steps)
@@ -171,7 +171,7 @@ def _warm_up(contender: str, problem: str, model: nn.Module) -> None:
     chosen, trial = contenders.get(contender), copy.deepcopy(model)
     for parameter in trial.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    Optimizer(trial, chosen.build(chosen.default)).step()
+    Optimizer(trial, chosen.build(chosen.default)).step(loss=0.0)
     _warm.add((contender, problem))
 
 

@@ -63,7 +63,7 @@ class CapturableLaunch(Launch):
         """For the next step, what `torch.amp.GradScaler` hands to an optimizer that counts on the device."""
         self.binding.scale(grad_scale)
 
-    def begin(self, model_sizes: Mapping[str, float]) -> None:
+    def begin(self, model_sizes: Mapping[str, float], loss: float | None) -> None:  # noqa: ARG002  # none is captured
         """Compute the coarse values that need no pass, on the device and without waiting for it."""
         if self._program is None:
             shapes = [member.parameter.shape for member in self.members]

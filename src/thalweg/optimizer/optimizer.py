@@ -13,7 +13,7 @@ import torch
 import torch.optim.optimizer as torch_optimizer
 
 from thalweg.chain import Chain, Route, Whole
-from thalweg.errors import BackendError, ChainError, HyperparameterError, did_you_mean
+from thalweg.errors import BackendError, ChainError, HyperparameterError, LossError, did_you_mean
 from thalweg.formula import Stage
 from thalweg.optimizer.calls import check_calls
 from thalweg.optimizer.capturable import check_capturable, why_not_capturable
@@ -34,6 +34,8 @@ from thalweg.optimizer.watched import WatchedState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
+
+    from torch import Tensor
 
     from thalweg.optimizer.roles import Role
 
@@ -144,15 +146,19 @@ class Optimizer(torch.optim.Optimizer):
 
     @uncompiled
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]  # torch's has two overloads for this one
-        self, closure: Callable[[], Any] | None = None
+        self, closure: Callable[[], Any] | None = None, *, loss: float | Tensor | None = None
     ) -> Any:  # noqa: ANN401  # what the closure returns
         """Move every parameter that has a gradient; a closure evaluates the loss first, and its value is returned.
 
-        Raises `NonFiniteGradientError` (see `nonfinite`), and `GradientError` for a sparse gradient.
+        A chain may need to know the loss, as `rprop(form="irprop+")` does: it is what the closure returns, or `loss`.
+
+        Raises `NonFiniteGradientError` (see `nonfinite`), `GradientError` for a sparse gradient, and `LossError` where
+        the loss is needed and not given.
         """
         if self._is_watched():
-            return _step_with_hooks(self) if closure is None else _step_with_hooks(self, closure)
-        return self._step(closure)
+            arguments = () if closure is None else (closure,)
+            return _step_with_hooks(self, *arguments, **({} if loss is None else {"loss": loss}))
+        return self._step(closure, loss)
 
     step.hooked = True  # pyright: ignore[reportFunctionMemberAccess]  # torch need not wrap it: `_step_with_hooks` does
 
@@ -234,11 +240,13 @@ class Optimizer(torch.optim.Optimizer):
         self._stepper = None
         self._watched_state()
 
-    def _step(self, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401  # what the closure returns
-        loss = None
+    def _step(self, closure: Callable[[], Any] | None = None, loss: object = None) -> Any:  # noqa: ANN401  # what the closure returns
+        returned = None
         if closure is not None:
+            if loss is not None:
+                raise LossError("`step` is given a closure and a `loss`; the closure's value is the loss: leave it out")
             with torch.enable_grad():
-                loss = closure()
+                loss = returned = closure()
         with self._lock:
             state = self._watched_state()
             if self._stepper is None or not self._stepper.serves(self.param_groups, state):
@@ -255,10 +263,10 @@ class Optimizer(torch.optim.Optimizer):
                 )
                 if is_request:
                     self._stepper.prepare()
-                    return loss
+                    return returned
             scaling = (getattr(self, "grad_scale", None), getattr(self, "found_inf", None))
-            self.skipped += not self._stepper.move(scaling)
-        return loss
+            self.skipped += not self._stepper.move(scaling, loss)
+        return returned
 
     def _restore_wide_states(self, loaded: dict[str, Any]) -> None:
         """Those that have another dtype than their parameter, which torch has given them, from what was saved."""
@@ -292,8 +300,8 @@ def _add_param_group(optimizer: Optimizer, group: dict[str, Any]) -> None:
 
 
 @torch.optim.Optimizer.profile_hook_step
-def _step_with_hooks(optimizer: Optimizer, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401  # as `step`
-    return optimizer._step(closure)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its other half
+def _step_with_hooks(optimizer: Optimizer, closure: Callable[[], Any] | None = None, loss: object = None) -> Any:  # noqa: ANN401  # as `step`
+    return optimizer._step(closure, loss)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its other half
 
 
 def _alone(value: Any) -> Any:  # noqa: ANN401  # a state may be anything

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from thalweg.errors import GradientError, ParameterError
+from thalweg.errors import BackendError, GradientError, LossError, ParameterError
 from thalweg.formula import Level
 from thalweg.kernels import Moved
 from thalweg.kernels.eight_bits import absmax_of
@@ -21,6 +22,7 @@ from thalweg.optimizer.coarse_states import CoarseStates
 from thalweg.optimizer.complaints import complain, refusal, tell_at_the_end, tell_late, too_many
 from thalweg.optimizer.element_states import keep_sizes, take
 from thalweg.optimizer.layout import Backend, Layout, Mask, NonFinite, build_launches
+from thalweg.optimizer.losses import read_loss
 from thalweg.optimizer.matrix_states import MatrixStates
 from thalweg.optimizer.members import first_number, members_of
 from thalweg.optimizer.reading import Reading
@@ -110,10 +112,10 @@ class Stepper:
         """Make the states of all parameters that have a gradient, as they are before a step; nothing moves."""
         self._find().release()
 
-    def move(self, scaling: tuple[Tensor | None, Tensor | None] = (None, None)) -> bool:
-        """One step; False if it was skipped because of a gradient that is not finite.
+    def move(self, scaling: tuple[Tensor | None, Tensor | None] = (None, None), loss: object = None) -> bool:
+        """One step; False if it was skipped because of a gradient, or a loss, that is not finite.
 
-        Raises `NonFiniteGradientError` and `GradientError`; with the latter, nothing has moved.
+        Raises `NonFiniteGradientError`, and `GradientError` and `LossError`; with the latter two, nothing has moved.
         """
         self._refuse_to_capture(is_prepared=True)
         if self._counts is not None and self._counts.leave_out(scaling[1], self._readings):
@@ -122,23 +124,30 @@ class Stepper:
         if any(changes):
             self._forget_layouts()
             self._follow_chains()
+        given = read_loss(loss, self._readings, nonfinite=self._policy) if self._uses_loss else None
+        if self._policy == "skip" and given is not None and not math.isfinite(given):
+            if any([reading.skip() for reading in self._readings]):  # noqa: C419  # each is to count it
+                raise LossError(
+                    f"the loss is {given}, and too many steps in a row have been left out; look at the data"
+                )
+            return False
         for reading in self._readings:
             reading.follow_schedules()  # a user's code, which may do anything: before the gradients are looked for
         if not self._waits:
-            return self._move(scaling)
+            return self._move(scaling, given)
         self._turn = self._accumulation.turn()
         with self._accumulation.completed():
-            return self._move(scaling)
+            return self._move(scaling, given)
 
-    def _move(self, scaling: tuple[Tensor | None, Tensor | None]) -> bool:
-        """Move those that have a gradient, by the numbers as they are."""
+    def _move(self, scaling: tuple[Tensor | None, Tensor | None], loss: float | None) -> bool:
+        """Move those that have a gradient, by the numbers as they are and, where a chain asks for it, by the loss."""
         layout = self._find()
         if self._counts is not None:
             self._counts.begin(scaling[1], is_late=layout.is_late)
         for launch in layout.launches:
             launch.advance()
             launch.scale(scaling[0])
-        stop = self._prepare(layout)
+        stop = self._prepare(layout, loss)
         if stop is not None:
             layout.release()
             if self._policy == "raise":
@@ -158,10 +167,10 @@ class Stepper:
         complain(bad, layout.adding)
         return True
 
-    def _prepare(self, layout: Layout) -> Stop | None:
+    def _prepare(self, layout: Layout, loss: float | None) -> Stop | None:
         """All that is done before anything moves."""
         try:
-            stop = layout.rounds.look() or layout.rounds.gather() or layout.rounds.direct(self._done)
+            stop = layout.rounds.look() or layout.rounds.gather(loss) or layout.rounds.direct(self._done)
         except GradientError:
             layout.release()
             raise
@@ -312,6 +321,10 @@ class Stepper:
         check_calls(chains, self._nonfinite, capturable=self._counts is not None)
         self._policy: NonFinite = policy(chains, self._nonfinite)
         self._waits = any(reading.waits for reading in self._readings)
+        self._uses_loss = any(reading.uses_loss for reading in self._readings)
+        if self._uses_loss and self._counts is not None:
+            message = "a chain that goes by the loss reads it on the host, and cannot be `capturable`; leave that out"
+            raise BackendError(message)
         self._turn: tuple[bool, ...] = ()
 
     def _forget_layouts(self) -> None:

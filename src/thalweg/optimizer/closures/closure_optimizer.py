@@ -75,7 +75,7 @@ class ClosureOptimizer(Optimizer, abc.ABC):
         finally:
             evaluations.restore()
             self.evaluation = 0
-        self._step()
+        self._step(loss=evaluations.loss)
         return evaluations.loss
 
     @abc.abstractmethod

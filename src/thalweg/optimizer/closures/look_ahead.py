@@ -76,8 +76,14 @@ class LookAheadNesterov(ClosureOptimizer):
 
 
 def _formula(reading: Reading, parameter: Tensor) -> Trace:
-    """What steps a parameter. Raises `ChainError` if it is a matrix method."""
+    """What steps a parameter. Raises `ChainError` if it is a matrix method, or goes by the loss."""
     trace = reading.formula_of(parameter).trace
+    if trace.uses_loss:
+        message = (
+            f"{reading.group['chain']!r} needs the loss, and where it leads before the loss is known cannot be said; "
+            "use `Optimizer`"
+        )
+        raise ChainError(message)
     if trace.cut is not None:
         message = (
             f"{reading.group['chain']!r} steps a parameter of shape {tuple(parameter.shape)} by a matrix method, and "
