@@ -49,6 +49,10 @@ class LossError(ThalwegError, RuntimeError):
     """A loss that a rule needs and was not given, or that is no number."""
 
 
+class CurvatureError(ThalwegError, RuntimeError):
+    """An estimate of the curvature that is missing, cannot be made, or cannot be taken."""
+
+
 class CheckpointError(ThalwegError, ValueError):
     """A state that does not fit the optimizer it is loaded into."""
 

@@ -1,4 +1,4 @@
-"""Every chain that is given a loss takes the steps of its oracle, on both backends and in both full precisions."""
+"""Every chain that is given a loss or the curvature takes the steps of its oracle, as those that are given none do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import thalweg as tw
-from given_dialects import GIVEN_DIALECTS, GivenDialect
+from given_dialects import GIVEN_DIALECTS, Given, GivenDialect
 from tolerances import ORACLE, deviation
 
 if TYPE_CHECKING:
@@ -40,7 +40,14 @@ def test_a_chain_takes_the_steps_of_its_oracle(dialect: GivenDialect, backend: B
         loss = float(random.normal())
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
+        curvature = None
+        if step % dialect.every == 0:
+            drawn = [torch.from_numpy(np.asarray(0.3 + random.normal(size=shape))).to(dtype) for shape in SHAPES]
+            drawn = [h.abs() for h in drawn] if dialect.is_positive else drawn
+            optimizer.take_curvature(drawn)
+            curvature = [h.double().numpy() for h in drawn]
         optimizer.step(loss=loss)
         path += [parameter.detach().clone() for parameter in parameters]
-        expected += [torch.from_numpy(p) for p in oracle.step([g.double().numpy() for g in gradients], loss)]
+        numbers = [g.double().numpy() for g in gradients]
+        expected += [torch.from_numpy(np.asarray(p)) for p in oracle.step(numbers, Given(loss, curvature))]
     assert deviation(path, expected) <= ORACLE[dtype]

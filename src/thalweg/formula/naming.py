@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from thalweg.formula.cut import AnyStage
     from thalweg.formula.rule import Rule
 
+GIVEN = ("g", "p", "t", "lr", "loss", "curvature", "hessian_product")
 RESERVED = (
-    *("g", "p", "t", "lr", "loss", "params", "param_names", "chain", "maximize"),
-    *("steps", "calls", "skips", "controllers", "state_dtype"),
+    *GIVEN,
+    *("params", "param_names", "chain", "maximize", "steps", "calls", "skips", "controllers", "state_dtype"),
 )
 """Names that are taken: what a formula is given, and a group's own entries."""
 

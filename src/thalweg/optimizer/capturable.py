@@ -217,7 +217,14 @@ def check_capturable(group: Mapping[str, Any], chain: Chain, backend: Backend) -
     why = why_not_capturable(group["params"], backend)
     if why is not None:
         raise BackendError(why)
-    for kind in dict.fromkeys(kinds(group, chain)):
+    found = list(dict.fromkeys(kinds(group, chain)))
+    for traced in chain.traces(found):
+        if traced.uses_loss or traced.curvature is not None:
+            given = "loss" if traced.uses_loss else "curvature"
+            raise BackendError(
+                f"{chain!r} steps by the {given}, which the host hands over, and cannot be `capturable`; leave that out"
+            )
+    for kind in found:
         for place in kind.active:
             stage = chain.rules[place]
             if isinstance(stage, Whole):

@@ -76,11 +76,12 @@ class LookAheadNesterov(ClosureOptimizer):
 
 
 def _formula(reading: Reading, parameter: Tensor) -> Trace:
-    """What steps a parameter. Raises `ChainError` if it is a matrix method, or goes by the loss."""
+    """What steps a parameter. Raises `ChainError` if it is a matrix method, or goes by loss or curvature."""
     trace = reading.formula_of(parameter).trace
-    if trace.uses_loss:
+    if trace.uses_loss or trace.curvature is not None:
+        what = "loss" if trace.uses_loss else "curvature"
         message = (
-            f"{reading.group['chain']!r} needs the loss, and where it leads before the loss is known cannot be said; "
+            f"{reading.group['chain']!r} needs the {what}, and where it leads before that is known cannot be said; "
             "use `Optimizer`"
         )
         raise ChainError(message)
