@@ -173,7 +173,8 @@ def _warm_up(contender: str, problem: str, model: nn.Module) -> None:
     for parameter in trial.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer = Optimizer(trial, chosen.build(chosen.default))
-    optimizer.take_curvature([torch.zeros_like(parameter) for parameter in trial.parameters()])
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    optimizer.take_curvature([torch.zeros_like(parameter) for parameter in parameters])
     optimizer.step(loss=0.0)
     _warm.add((contender, problem))
 
