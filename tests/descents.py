@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SHAPES = ((3, 4), (), (7,), (2, 1, 3), (0,), (1,))
 """Parameters of a small model: a matrix, a scalar, vectors, a higher tensor, an empty one."""
 RULES = tuple(tw.rules.catalogue())
+CURVED = ("vsgd", "esgd", "sophia")
+"""Rules that step by the curvature, too."""
+BY_GRADIENT = tuple(rule for rule in RULES if rule not in CURVED)
 
 
 def parameters(
@@ -61,8 +64,26 @@ def usual_chain(rule: str | Stage, learning_rate: float | Callable[[int], float]
 
 
 def optimizer_of(rule: str | Stage, params: Any, **settings: Any) -> tw.Optimizer:
-    """An optimizer that steps by one rule, with its usual rate."""
-    return tw.Optimizer(params, usual_chain(rule), **settings)
+    """An optimizer that steps by one rule, with its usual rate, and finds an estimate of the curvature if it asks."""
+    return with_curvature(tw.Optimizer(params, usual_chain(rule), **settings))
+
+
+def with_curvature(optimizer: tw.Optimizer) -> tw.Optimizer:
+    """The optimizer, given an estimate of the curvature before each step where its chain asks for one.
+
+    It is twice the gradient, so that the function turned over has that of the other sign; 0 where that is not finite.
+    """
+    traces = [traced for group in optimizer.param_groups for traced in group["chain"].traces()]
+    if any(traced.curvature is not None for traced in traces):
+        optimizer.register_step_pre_hook(_give_curvature)
+    return optimizer
+
+
+def _give_curvature(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    assert isinstance(optimizer, tw.Optimizer)
+    gradients = [parameter.grad for group in optimizer.param_groups for parameter in group["params"]]
+    estimates = [None if gradient is None else (2 * gradient).nan_to_num(0, 0, 0) for gradient in gradients]
+    optimizer.take_curvature(estimates)
 
 
 def one_parameter(value: float = 1.0, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -265,6 +265,74 @@ def with_ddp(make: Make, rank: int, **options: bool) -> Tensors:
     return parameters(model)
 
 
+IRPROP_PLUS = tw.chain(tw.rprop(delta0=0.01, form="irprop+"))
+
+
+def with_losses(rank: int) -> Tensors:
+    """Each process knows the loss of its half of the batch."""
+    model = nn.parallel.DistributedDataParallel(Model())
+    train_by_loss(model, tw.Optimizer(model, IRPROP_PLUS), slice(8 * rank, 8 * rank + 8))
+    return parameters(model)
+
+
+def train_by_loss(model: nn.Module, optimizer: torch.optim.Optimizer, part: slice = slice(None)) -> None:
+    x, y = batch()
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = (model(x[part]) - y[part]).square().mean()
+        loss.backward()
+        return loss
+
+    for _ in range(12):
+        optimizer.step(closure)
+
+
+CURVED = {
+    "sophia": tw.chain(tw.sophia(), tw.step(0.01)),
+    "esgd": tw.chain(tw.esgd(damping=0.1), tw.step(0.01)),
+}
+
+
+def with_curvature(rank: int, chain: tw.Chain) -> Tensors:
+    """Each process estimates by its half of the batch."""
+    model = nn.parallel.DistributedDataParallel(Model())
+    train_by_curvature(model, tw.Optimizer(model, chain), slice(8 * rank, 8 * rank + 8))
+    return parameters(model)
+
+
+def train_by_curvature(model: nn.Module, optimizer: tw.Optimizer, part: slice = slice(None)) -> None:
+    x, y = batch()
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        loss = (model(x[part]) - y[part]).square().mean()
+        optimizer.estimate_curvature(loss, now=step % 2 == 0)
+        loss.backward()
+        optimizer.step()
+
+
+def curved_in_parts(mesh: dist.DeviceMesh) -> tuple[Tensors, str, int]:
+    """Parts of estimates for parts of parameters; one that has a NaN on the second process is left out by both."""
+    model = spread(mesh)
+    optimizer = tw.Optimizer(model, CURVED["sophia"], nonfinite="skip")
+    x, y = batch()
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        (model(x) - y).square().mean().backward()
+        optimizer.take_curvature([parameter.grad for parameter in model.parameters()])
+        optimizer.step()
+    moved, error = parameters(model), ""
+    try:
+        optimizer.estimate_curvature(torch.ones((), requires_grad=True), now=True)
+    except tw.errors.CurvatureError as raised:
+        error = str(raised)
+    broken = [parameter.grad.clone() for parameter in model.parameters()]
+    if dist.get_rank() == 1:
+        broken[0].to_local().fill_(float("nan"))
+    optimizer.take_curvature(broken)
+    return moved, error, 0 if optimizer._estimates is None else 1
+
+
 def with_zero_redundancy(rank: int) -> tuple[Tensors, int]:
     from torch.distributed.optim import ZeroRedundancyOptimizer
 
@@ -302,6 +370,9 @@ def everything(rank: int, folder: Path) -> dict[str, Any]:
             with_ddp(lambda model: tw.Optimizer(model, clip), rank, **options)
             for options in ({}, {"gradient_as_bucket_view": True, "static_graph": True})
         ],
+        "losses": with_losses(rank),
+        "curvature": {name: with_curvature(rank, chain) for name, chain in CURVED.items()},
+        "curved parts": curved_in_parts(mesh),
         "zero": with_zero_redundancy(rank),
     }
 

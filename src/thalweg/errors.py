@@ -45,6 +45,14 @@ class NonFiniteGradientError(GradientError, ArithmeticError):
     """A gradient with a NaN or an infinity in it."""
 
 
+class LossError(ThalwegError, RuntimeError):
+    """A loss that a rule needs and was not given, or that is no number."""
+
+
+class CurvatureError(ThalwegError, RuntimeError):
+    """An estimate of the curvature that is missing, cannot be made, or cannot be taken."""
+
+
 class CheckpointError(ThalwegError, ValueError):
     """A state that does not fit the optimizer it is loaded into."""
 

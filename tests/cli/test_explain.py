@@ -103,6 +103,13 @@ def test_a_dtype_for_no_state_is_refused() -> None:
     assert "did you mean `m`" in str(answer.exception)
 
 
+def test_explain_says_what_a_step_needs_besides_gradients() -> None:
+    assert "Needs" not in explained("adam")
+    assert "an estimate of the Hessian's diagonal at every 10th step: estimate_curvature(loss)" in explained("sophia")
+    assert "a product with the Hessian at every 20th step" in explained("esgd")
+    assert "the loss: step(closure) or step(loss=loss)" in explained("rprop(form='irprop+')")
+
+
 def test_explain_draws_the_formula_as_its_paper_prints_it() -> None:
     assert drawn(explained("heavy_ball")) == ["v ← β⋅v - α⋅g", "p ← p + v"]
     assert drawn(explained("nesterov"))[-1] == "v ← v_new"

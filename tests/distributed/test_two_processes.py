@@ -178,6 +178,34 @@ def test_halves_of_a_batch_make_the_step_of_the_whole(found: dict[str, Any]) -> 
         assert deviation(moved, parameters(model)) <= TORCH[torch.float32]
 
 
+def test_two_halves_of_a_batch_are_stepped_by_the_mean_of_their_losses(found: dict[str, Any]) -> None:
+    model = Model()
+    processes.train_by_loss(model, tw.Optimizer(model, processes.IRPROP_PLUS))
+    assert deviation(found["losses"], parameters(model)) <= TORCH[torch.float32]
+
+
+@pytest.mark.parametrize("name", processes.CURVED)
+def test_two_halves_of_a_batch_are_stepped_by_the_mean_of_their_curvatures(found: dict[str, Any], name: str) -> None:
+    model = Model()
+    processes.train_by_curvature(model, tw.Optimizer(model, processes.CURVED[name]))
+    assert deviation(found["curvature"][name], parameters(model)) <= TORCH[torch.float32]
+
+
+def test_parts_of_parameters_take_parts_of_estimates(found: dict[str, Any]) -> None:
+    moved, error, taken = found["curved parts"]
+    model = Model()
+    optimizer = tw.Optimizer(model, processes.CURVED["sophia"])
+    x, y = processes.batch()
+    for _ in range(processes.STEPS):
+        optimizer.zero_grad()
+        (model(x) - y).square().mean().backward()
+        optimizer.take_curvature([parameter.grad for parameter in model.parameters()])
+        optimizer.step()
+    assert deviation(moved, parameters(model)) <= SAME
+    assert error.startswith("`stack` (3×4×4) lies on several processes, and the curvature")
+    assert taken == 0
+
+
 def test_zero_redundancy_keeps_each_state_on_one_process(found: dict[str, Any]) -> None:
     moved, kept = found["zero"]
     model, optimizer = alone(KEPT["AdamW"])

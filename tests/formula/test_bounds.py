@@ -19,6 +19,7 @@ NEVER_NEGATIVE = {
     "rprop": "delta",
     "delta_bar_delta": "gain",
     "d_adapt_adam": "v",
+    "esgd": "squares",
     "schedule_free_adamw": "v",
 }
 

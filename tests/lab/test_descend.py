@@ -36,7 +36,11 @@ def test_gradient_descent_dies_beyond_two_over_the_largest_eigenvalue() -> None:
     assert found.final_loss[1, 0] == math.inf
 
 
-@pytest.mark.parametrize("name", ["adam", "full_matrix_adagrad"])
+CLIPPED = "chain(clip(1.0), sophia(), step(lr))"
+IRPROP_PLUS = "chain(rprop(delta0=lr, form='irprop+'))"
+
+
+@pytest.mark.parametrize("name", ["adam", "full_matrix_adagrad", IRPROP_PLUS, "sophia", "esgd", "vsgd", CLIPPED])
 def test_trials_and_seeds_run_together_as_each_would_alone(name: str) -> None:
     beale, contender = surfaces.get("beale"), contenders.get(name)
     rates, starts = [0.01, 0.1, 1.0], draw_starts(surfaces.get("beale"), (2.0, -2.0), [1, 2], spread=0.02)
@@ -45,6 +49,12 @@ def test_trials_and_seeds_run_together_as_each_would_alone(name: str) -> None:
         for j in range(2):
             alone = descend(beale, contender, [rate], starts[j : j + 1], steps=50, keep=every(50))
             assert together.places[:, i, j] == pytest.approx(alone.places[:, 0, 0], rel=1e-10)
+
+
+def test_a_chain_that_steps_by_the_curvature_is_given_the_exact_one() -> None:
+    newton = contenders.get("chain(sophia(beta1=0.0, beta2=0.0, gamma=lr), step(1000.0))")
+    found = descend(quadratic(), newton, [1e3], HERE, steps=1, keep=every(1))
+    assert found.losses[1, 0, 0] == pytest.approx(0, abs=1e-20)
 
 
 def test_a_diverged_run_disturbs_none_beside_it() -> None:

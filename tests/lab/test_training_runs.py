@@ -84,8 +84,13 @@ def test_a_run_leaves_torchs_random_numbers_alone() -> None:
     assert torch.equal(torch.rand(1), expected)
 
 
+IRPROP_PLUS = "chain(rprop(delta0=lr, form='irprop+'))"
+
+
 def test_every_optimizer_starts_at_the_same_place() -> None:
-    runs = [run_training(task(0.1, optimizer=name)) for name in ("gradient_descent", "adam", "rprop")]
+    names = ("gradient_descent", "adam", "rprop", IRPROP_PLUS, "sophia", "vsgd")
+    runs = [run_training(task(0.1, optimizer=name)) for name in names]
+    assert {run.outcome for run in runs} == {"finished"}
     assert len({run.curve["test_loss"][0] for run in runs}) == 1
 
 

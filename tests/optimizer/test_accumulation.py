@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import thalweg as tw
-from descents import RULES, one_parameter, parameters, usual_chain
+from descents import BY_GRADIENT, one_parameter, parameters, usual_chain
 from thalweg.errors import ChainError, HyperparameterError, NonFiniteGradientError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def leading(chain: Chain) -> Chain:
     return tw.chain(tw.accumulate(4), *chain.stages, *([chain.step] if chain.step else []), *chain.behind)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", BY_GRADIENT)
 def test_every_rule_moves_as_if_called_once_with_the_mean(rule: str) -> None:
     rate = None if rule == "rprop" else (lambda k: 0.05 / (1 + k))
     plain = usual_chain(rule, rate) if rate else usual_chain(rule)

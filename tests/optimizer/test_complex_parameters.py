@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import thalweg as tw
-from descents import RULES, usual_chain
+from descents import BY_GRADIENT, usual_chain
 from dropins import CASES, OF_TENSORS_CASES, Settings, default_dtype, label, ours, theirs
 from thalweg.errors import CheckpointError, GradientError, NonFiniteGradientError, ParameterError
 from tolerances import TORCH, deviation
@@ -76,7 +76,7 @@ def test_in_single_precision(name: str) -> None:
     assert deviation(in_parts(found), in_parts(expected)) <= 4 * TORCH[torch.float32]
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "adafactor"])
+@pytest.mark.parametrize("rule", [rule for rule in BY_GRADIENT if rule != "adafactor"])
 def test_every_rule_steps_the_parts(rule: str) -> None:
     whole = complex_parameters()[:3]
     parts = [torch.view_as_real(p.detach()).clone().requires_grad_() for p in whole]

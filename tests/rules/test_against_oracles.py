@@ -11,6 +11,7 @@ import torch
 import thalweg as tw
 from descents import usual_chain
 from dialects import DIALECTS, Dialect
+from given_dialects import GIVEN_DIALECTS
 from model_dialects import MODEL_DIALECTS
 from oracles.gradients import START, gradients
 from tolerances import ORACLE, ORACLE_OF_POSITIONS, deviation
@@ -39,7 +40,8 @@ def test_a_rule_takes_the_steps_of_its_oracle(dialect: Dialect, backend: Backend
 
 def test_every_choice_of_options_has_an_oracle() -> None:
     covered = {_choice(d.stage) for d in DIALECTS}
-    covered |= {_choice(stage) for d in MODEL_DIALECTS for stage in d.chain(lambda _: 0.1).rules}
+    chains = [dialect.chain(lambda _: 0.1) for dialect in (*MODEL_DIALECTS, *GIVEN_DIALECTS)]
+    covered |= {_choice(stage) for chain in chains for stage in chain.rules}
     others = (tw.clip, tw.cautious, tw.mars, tw.ema, tw.polyak, tw.swa, tw.lookahead)
     for rule in (*tw.rules.catalogue().values(), *others):
         choices = [[(h.name, c) for c in h.choices] for h in rule.hyperparameters.values() if h.is_option]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import thalweg as tw
-from descents import RULES, descend, give_gradients, optimizer_of, parameters, usual_chain
+from descents import RULES, descend, give_gradients, optimizer_of, parameters, usual_chain, with_curvature
 from thalweg.formula import Level
 from thalweg.kernels import plan
 from tolerances import BACKENDS, deviation
@@ -81,13 +81,13 @@ def test_a_state_dict_comes_back_as_it_was(rule: str) -> None:
 @every_rule
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(rule: str) -> None:
     chain = usual_chain(rule, lambda k: 0.1 / (1 + k))
-    uninterrupted = descend(tw.Optimizer(parameters(dtype=torch.float32), chain), 12)
-    first = tw.Optimizer(parameters(dtype=torch.float32), chain)
+    uninterrupted = descend(with_curvature(tw.Optimizer(parameters(dtype=torch.float32), chain)), 12)
+    first = with_curvature(tw.Optimizer(parameters(dtype=torch.float32), chain))
     reached = descend(first, 5)
     file = io.BytesIO()
     torch.save(first.state_dict(), file)
     file.seek(0)
-    second = tw.Optimizer([p.requires_grad_() for p in reached], chain)
+    second = with_curvature(tw.Optimizer([p.requires_grad_() for p in reached], chain))
     second.load_state_dict(torch.load(file, weights_only=True))
     assert equal(descend(second, 7, start=5), uninterrupted)
 
@@ -164,7 +164,7 @@ def test_a_zero_gradient_at_the_start_moves_nothing(rule: str) -> None:
     }
     chain = usual_chain(decays.get(rule, rule))
     starts, reached = parameters(), parameters()
-    optimizer = tw.Optimizer(reached, chain)
+    optimizer = with_curvature(tw.Optimizer(reached, chain))
     for parameter in reached:
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()

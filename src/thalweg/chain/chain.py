@@ -134,14 +134,17 @@ class Chain:
         is_matrix: bool = True,
         active: tuple[int, ...] | None = None,
         maximize: bool = False,
+        estimated: bool = True,
         with_names: bool = False,
     ) -> Trace:
         """One step as a graph, for a matrix that all stages are for or for another `Kind`; `with_names` to draw it.
 
+        `estimated` says whether the step has a new estimate of the curvature.
+
         Raises `ChainError` or `FormulaError`, naming the stage that does not fit.
         """
         typed = tuple(tuple(name for name, _ in stage.typed) for stage in self.rules)
-        key = (self.structure, typed, is_matrix, active, maximize, with_names)
+        key = (self.structure, typed, is_matrix, active, maximize, estimated, with_names)
         if key not in _traces:
             _traces[key] = trace(
                 self.stages,
@@ -150,6 +153,7 @@ class Chain:
                 maximize=maximize,
                 has_step=self.step is not None,
                 is_matrix=is_matrix,
+                estimated=estimated,
                 with_names=with_names,
             )
         return _traces[key]

@@ -46,6 +46,8 @@ def print_formulas(console: Console, typed: Chain, kept: StateDtypes | None = No
         plans = list(map(plan, traced.parts))
         sizes = {} if kept is None else kept.sizes(traced)
         own = [] if whole is None else [states_of(whole)]
+        needed = needs(traced)
+        facts += [(one.only_of("Needs"), needed)] if needed else []
         facts += [(one.only_of("State"), states(plans, own, sizes)), (one.only_of("Moves"), moved(plans, sizes))]
         adding = plan_meanwhile(traced, beside=plans[0])
         if adding is not None:
@@ -73,6 +75,9 @@ def _print_formula(console: Console, traced: Trace, whole: Whole | None) -> None
         "p": "p the parameter",
         "alpha": "α the learning rate",
         "t": "t the step, from 1",
+        "loss": "loss the loss",
+        "hhat": "ĥ an estimate of the Hessian's diagonal",
+        "Hv": "Hv the Hessian times a random vector",
     }
     told = [m for letter, m in meanings.items() if letter in (made - kept if letter in "dp" else given)]
     told += (
@@ -116,6 +121,17 @@ def print_facts(console: Console, facts: Iterable[tuple[str, str]]) -> None:
     for name, text in facts:
         table.add_row(name, Text(text))
     console.print(table)
+
+
+def needs(traced: Trace) -> str:
+    """What a step is to be given besides gradients."""
+    slot = traced.curvature
+    parts = ["the loss: step(closure) or step(loss=loss)"] if traced.uses_loss else []
+    if slot is not None:
+        what = "an estimate of the Hessian's diagonal" if slot.kind == "diagonal" else "a product with the Hessian"
+        often = "at every step" if slot.every == 1 else f"at every {slot.every}th step"
+        parts.append(f"{what} {often}: estimate_curvature(loss)")
+    return ", ".join(parts)
 
 
 def states(plans: Sequence[Plan], more: Sequence[str] = (), sizes: Mapping[str, float] = MappingProxyType({})) -> str:

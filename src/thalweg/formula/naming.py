@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from thalweg.formula.cut import AnyStage
     from thalweg.formula.rule import Rule
 
+GIVEN = ("g", "p", "t", "lr", "loss", "curvature", "hessian_product")
 RESERVED = (
-    *("g", "p", "t", "lr", "params", "param_names", "chain", "maximize"),
-    *("steps", "calls", "skips", "controllers", "state_dtype"),
+    *GIVEN,
+    *("params", "param_names", "chain", "maximize", "steps", "calls", "skips", "controllers", "state_dtype"),
 )
-"""Names that are taken: the gradient, the parameter, the step count, the learning rate, and a group's own entries."""
+"""Names that are taken: what a formula is given, and a group's own entries."""
 
 
 def labels_of(stages: Sequence[AnyStage]) -> list[str]:

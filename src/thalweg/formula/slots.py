@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from thalweg.formula.scalar import Level, Scalar
 
@@ -44,6 +44,29 @@ class LearningRateSlot:
 
 
 @dataclass(frozen=True)
+class LossSlot:
+    """The loss that the gradient is of: one number a step, which `step` is given."""
+
+
+@dataclass(frozen=True)
+class CurvatureSlot:
+    """What has been found out of the loss's Hessian H since the step before, an element for each of the parameter's.
+
+    None at a step without a new estimate: each of the two has a formula of its own.
+    """
+
+    kind: Literal["diagonal", "product"] = "diagonal"
+    """An estimate of H's diagonal; or the product Hv with a v that is drawn from N(0, I)."""
+    every: int = 10
+    """After how many steps the rule's source takes a new one."""
+
+    @property
+    def name(self) -> str:
+        """What the array is called."""
+        return "curvature" if self.kind == "diagonal" else "hessian_product"
+
+
+@dataclass(frozen=True)
 class IsMatrixSlot:
     """Whether the parameter has two dimensions or more: a plain boolean, so that each kind has its own formula."""
 
@@ -63,7 +86,16 @@ class State:
 
 
 Slot: TypeAlias = (
-    DirectionSlot | GradientSlot | ParameterSlot | MovedSlot | StepSlot | LearningRateSlot | IsMatrixSlot | State
+    DirectionSlot
+    | GradientSlot
+    | ParameterSlot
+    | MovedSlot
+    | StepSlot
+    | LearningRateSlot
+    | LossSlot
+    | CurvatureSlot
+    | IsMatrixSlot
+    | State
 )
 
 Direction: TypeAlias = Annotated[Scalar, DirectionSlot()]
@@ -73,6 +105,9 @@ Moved: TypeAlias = Annotated[Scalar, MovedSlot()]
 IsMatrix: TypeAlias = Annotated[bool, IsMatrixSlot()]
 Step: TypeAlias = Annotated[Scalar, StepSlot()]
 LearningRate: TypeAlias = Annotated[Scalar, LearningRateSlot()]
+Loss: TypeAlias = Annotated[Scalar, LossSlot()]
+Curvature: TypeAlias = Annotated[Scalar | None, CurvatureSlot("diagonal")]
+HessianProduct: TypeAlias = Annotated[Scalar | None, CurvatureSlot("product", every=20)]
 Zeros: TypeAlias = Annotated[Scalar, State()]
 AtParameter: TypeAlias = Annotated[Scalar, State(start=ParameterSlot())]
 """State that starts at the parameter, as it is when it is first stepped."""

@@ -18,11 +18,13 @@ from thalweg.formula.reductions import reductions_named
 from thalweg.formula.rule import Stage
 from thalweg.formula.scalar import Level, Scalar, descend, symbol
 from thalweg.formula.slots import (
+    CurvatureSlot,
     DirectionSlot,
     Displacement,
     GradientSlot,
     IsMatrixSlot,
     LearningRateSlot,
+    LossSlot,
     MovedSlot,
     ParameterSlot,
     Position,
@@ -57,18 +59,26 @@ def trace(
     maximize: bool = False,
     has_step: bool = True,
     is_matrix: bool = True,
+    estimated: bool = True,
     with_names: bool = False,
 ) -> Trace:
     """The graph of a chain of stages; `has_step` says that a learning rate follows them, `after` what stands behind.
 
     `active` are the places of the stages that are for this parameter, all if it is None; `is_matrix` says whether it
-    has two dimensions or more. `with_names` notes what the formula calls the values that it computes, in
-    `Trace.steps_of_formula`.
+    has two dimensions or more, `estimated` whether the step has a new estimate of the curvature. `with_names` notes
+    what the formula calls the values that it computes, in `Trace.steps_of_formula`.
 
     Raises `ChainError` where two stages do not compose and `FormulaError` where a formula breaks its own signature;
     both name the stage.
     """
-    tracing = _Tracing([*stages, *after], maximize=maximize, has_step=has_step, is_matrix=is_matrix, named=with_names)
+    tracing = _Tracing(
+        [*stages, *after],
+        maximize=maximize,
+        has_step=has_step,
+        is_matrix=is_matrix,
+        estimated=estimated,
+        named=with_names,
+    )
     flow: Result = tracing.gradient
     places = [place for place in range(len(stages) + len(after)) if active is None or place in active]
     used = [place for place in places if place < len(stages)]
@@ -87,11 +97,15 @@ def trace(
     if has_step and "lr" not in inputs:
         message = f"step(): {last!r} gives a displacement of its own and takes no learning rate; leave `step` out"
         raise ChainError(message)
+    if tracing.meanwhile:
+        _refuse_more_than_gradients(stages, "loss" if "loss" in inputs else "curvature" if tracing.estimates else "")
     return Trace(
         parameter=moved,
         states=tuple(kept),
         hyperparameters={n: origin for n, origin in tracing.hypers.items() if n in inputs or n in starts_at},
         uses_learning_rate="lr" in inputs,
+        uses_loss="loss" in inputs,
+        curvature=next((slot for slot in tracing.estimates if slot.name in inputs), None),
         steps_of_formula=tuple(tracing.drawn),
         moves=flow,
         evaluation=tracing.evaluation,
@@ -104,12 +118,22 @@ class _Tracing:
     """The stages traced so far."""
 
     def __init__(
-        self, stages: Sequence[AnyStage], *, maximize: bool, has_step: bool, is_matrix: bool, named: bool
+        self,
+        stages: Sequence[AnyStage],
+        *,
+        maximize: bool,
+        has_step: bool,
+        is_matrix: bool,
+        estimated: bool,
+        named: bool,
     ) -> None:
         gradient = symbol("g", Level.ELEMENT)
         self.gradient = -gradient if maximize else gradient
         self.parameter = symbol("p", Level.ELEMENT)
         self.learning_rate = symbol("lr", Level.STEP)
+        loss = symbol("loss", Level.MODEL)
+        self.loss = -loss if maximize else loss
+        self.estimates: list[CurvatureSlot] = []
         self.kept: list[Kept] = []
         self.hypers: dict[str, tuple[int, str]] = {}
         self.drawn: list[tuple[str, Scalar]] = []
@@ -122,6 +146,8 @@ class _Tracing:
         self._names = unique_names(stages, self._labels)
         self._has_step = has_step
         self._is_matrix = is_matrix
+        self._maximize = maximize
+        self._estimated = estimated
         self._named = named
 
     def add(self, place: int, flow: Result) -> Result:
@@ -166,7 +192,7 @@ class _Tracing:
         self.hypers |= {name: (place, local) for local, name in self.cut.numbers.items()}
         return self.cut.direction
 
-    def _trace(self, place: int, stage: Stage, arguments: dict[str, Scalar | bool]) -> Result:
+    def _trace(self, place: int, stage: Stage, arguments: dict[str, Scalar | bool | None]) -> Result:
         where = self._where(place)
         own = {local: name for (at, local), name in self._names.items() if at == place}
         symbols = {local: symbol(own[local], Level.STEP) for local in stage.numbers}
@@ -185,7 +211,8 @@ class _Tracing:
                 has, gets = kept.level.value, kept.after.level.value
                 message = f"{where}: state `{kept.name}` has one value a {has}, its new value one a {gets}; reduce it"
                 raise FormulaError(message)
-        _refuse_idle_settings(stage, own, result, states, where)
+        if self._estimated:
+            _refuse_idle_settings(stage, own, result, states, where)
         if stage.rule.evaluate is not None:
             given = {**arguments, **symbols, "p": self.parameter}
             self.evaluation = stage.rule.evaluate(
@@ -203,7 +230,7 @@ class _Tracing:
 
     def _arguments(
         self, place: int, stage: Stage, flow: Result | None, moved: Scalar | None
-    ) -> dict[str, Scalar | bool]:
+    ) -> dict[str, Scalar | bool | None]:
         given: dict[Slot, Scalar | bool | None] = {
             DirectionSlot(): flow if isinstance(flow, Scalar) else None,
             GradientSlot(): self.gradient,
@@ -212,20 +239,38 @@ class _Tracing:
             StepSlot(): symbol("t", Level.STEP),
             IsMatrixSlot(): self._is_matrix,
             LearningRateSlot(): self.learning_rate if self._has_step else None,
+            LossSlot(): self.loss,
         }
-        arguments: dict[str, Scalar | bool] = {}
+        arguments: dict[str, Scalar | bool | None] = {}
         for local, slot in stage.rule.slots.items():
+            if isinstance(slot, CurvatureSlot):
+                arguments[local] = self._estimate(place, slot)
+                continue
             own = symbol(self._names[place, local], slot.level) if isinstance(slot, State) else given[slot]
             if own is None:
                 raise ChainError(f"{self._where(place)}: {_REFUSALS[slot]}")
             arguments[local] = own
         return arguments
 
+    def _estimate(self, place: int, slot: CurvatureSlot) -> Scalar | None:
+        """The estimate that a stage asks for, at a step that has one; that of the function which is ascended, negated.
+
+        A formula that descends sees the Hessian of what it descends on.
+        """
+        if any(other.kind != slot.kind for other in self.estimates):
+            message = f"needs the Hessian's {slot.kind}, and another stage its {self.estimates[0].kind}"
+            raise ChainError(f"{self._where(place)}: {message}; a step is given one of them")
+        self.estimates.append(slot)
+        if not self._estimated:
+            return None
+        estimate = symbol(slot.name, Level.ELEMENT)
+        return -estimate if self._maximize else estimate
+
     def _where(self, place: int) -> str:
         return f"chain stage {place + 1}, {self._stages[place]!r}"
 
 
-def _call(rule: Rule, slots: dict[str, Scalar | bool], settings: dict[str, Any], where: str) -> Update:
+def _call(rule: Rule, slots: dict[str, Scalar | bool | None], settings: dict[str, Any], where: str) -> Update:
     try:
         return rule.formula(*slots.values(), **settings)
     except FormulaError as error:
@@ -262,6 +307,15 @@ def _refuse_idle_settings(stage: Stage, own: dict[str, str], flow: Result, state
         if local in stage.numbers and own[local] not in used and local not in stage.rule.outside:
             message = f"{where}: `{local}` has no effect in this form of the rule; leave it out"
             raise HyperparameterError(message)
+
+
+def _refuse_more_than_gradients(stages: Sequence[AnyStage], given: str) -> None:
+    if given:
+        message = (
+            f"chain({', '.join(map(repr, stages))}, …): gradients are added up over several calls of `step`, and a "
+            f"stage goes by the {given} of one; call backward several times before a step instead"
+        )
+        raise ChainError(message)
 
 
 def _move(parameter: Scalar, learning_rate: Scalar, flow: Result, last: AnyStage | None, *, has_step: bool) -> Scalar:

@@ -11,7 +11,7 @@ from thalweg.formula.scalar import Level, descend, symbol
 if TYPE_CHECKING:
     from thalweg.formula.cut import Cut
     from thalweg.formula.scalar import Scalar
-    from thalweg.formula.slots import Result, Start
+    from thalweg.formula.slots import CurvatureSlot, Result, Start
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ class Trace:
     hyperparameters: dict[str, tuple[int, str]]
     """Each number that the graph asks for, by the name it has there: the stage's place and its own name."""
     uses_learning_rate: bool
+    uses_loss: bool
+    curvature: CurvatureSlot | None
+    """The estimate of the curvature that the graph asks for."""
     steps_of_formula: tuple[tuple[str, Scalar], ...]
     """The formula's own named values in the order it computes them, for drawing it."""
     moves: Result

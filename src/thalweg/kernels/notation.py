@@ -30,6 +30,8 @@ _LETTERS = {
     "eta_minus": "eta^-",
     "mean": "g_bar",
     "direction": "D",
+    "curvature": "h_hat",
+    "hessian_product": "Hv",
 }
 """How papers write what the code has to spell out."""
 _PLAIN: Mapping[Operation, Callable[..., Any]] = {

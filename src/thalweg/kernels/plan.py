@@ -95,7 +95,7 @@ class Plan:
     """The passes of a step, and what is computed before and between them."""
 
     slots: tuple[str, ...]
-    """The arrays: `p` and `g` first, then the states that have a value for each element."""
+    """The arrays: `p` and `g` first, then an estimate of the curvature if it asks for one, then fine states."""
     passes: tuple[Pass, ...]
     constants: tuple[Scalar, ...]
     """What `k0`, `k1`, … are, computed once a step in float64."""
@@ -191,8 +191,10 @@ def plan(traced: Trace) -> Plan:
         gathered[depth if reduction.name in asked else last].append(reduction)
     names = {node.name for node in descend(*planner.constants) if node.operation == "input"}
     known = ("t", "lr", *traced.hyperparameters)
+    arrays = {node.name for node in descend(*(v for _, v in lowered), fine[0][1]) if node.operation == "input"}
+    estimates = [traced.curvature.name] if traced.curvature is not None and traced.curvature.name in arrays else []
     return Plan(
-        slots=("p", "g", *(kept.name for kept in traced.states if kept.level is Level.ELEMENT)),
+        slots=("p", "g", *estimates, *(kept.name for kept in traced.states if kept.level is Level.ELEMENT)),
         passes=tuple(Pass(stores if at == last else (), tuple(some)) for at, some in enumerate(gathered)),
         constants=tuple(planner.constants),
         inputs=tuple(name for name in known if name in names),

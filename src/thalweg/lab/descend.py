@@ -4,6 +4,8 @@ Every trial is a parameter group with its own rate, every seed a row of its para
 of them costs about what one step costs. Where a chain looks at more than each element alone (a norm, a mean),
 every run is a model of its own and has an optimizer of its own.
 
+A chain that steps by the curvature is given the exact one, as often as its rule wants it.
+
 What is measured is the point that evaluation is to see: an average, if the chain keeps one.
 
 The search space has no walls. A run has diverged where the loss or the gradient is not finite, or a
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.chain import Chain
+    from thalweg.formula import CurvatureSlot
     from thalweg.lab.contenders import Contender
     from thalweg.surfaces import Surface
 
@@ -94,6 +97,8 @@ def descend(
     slope = torch.zeros_like(place)
     chains = [cast("Chain", contender.build(rate)) for rate in rates]  # a race refuses routes on surfaces
     optimizers = _optimizers(chains, place, slope)
+    uses_loss = any(traced.uses_loss for traced in chains[0].traces())
+    estimate = next((t.curvature for t in chains[0].traces() if t.curvature is not None), None)
     moves_to_evaluate = any(traced.evaluation is not None for traced in chains[0].traces())
     log = _Log(surface, tuple(place.shape[:2]), steps, keep)
     for k in range(steps + 1):
@@ -108,8 +113,11 @@ def descend(
         if k == steps or not alive.any():
             break
         slope.copy_(torch.where(alive[..., None], gradient, 0.0))
-        for optimizer in optimizers:
-            optimizer.step()
+        if estimate is not None and k % estimate.every == 0:
+            _give_curvature(optimizers, surface, point.detach(), estimate)
+        losses = loss.flatten().tolist() if uses_loss else [None] * len(optimizers)
+        for optimizer, own in zip(optimizers, losses, strict=True):
+            optimizer.step(loss=own)
         if not alive.all():
             place.copy_(torch.where(alive[..., None], place, begin))
     return log.descent()
@@ -136,6 +144,20 @@ def _with_gradient(rows: Tensor, gradient: Tensor) -> Tensor:
     rows.requires_grad_()
     rows.grad = gradient
     return rows
+
+
+def _give_curvature(optimizers: Sequence[Optimizer], surface: Surface, point: Tensor, estimate: CurvatureSlot) -> None:
+    """Give the optimizers the curvature as it is, and not as draws would estimate it.
+
+    Of a product with a random vector, that is the root of the mean of its square: the length of the Hessian's row.
+    """
+    hessian = surface.hessian(point)
+    exact = hessian.diagonal(dim1=-2, dim2=-1) if estimate.kind == "diagonal" else hessian.norm(dim=-1)
+    rest = exact.reshape(-1)
+    for optimizer in optimizers:
+        parameters: list[Tensor] = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        *parts, rest = rest.split([*(p.numel() for p in parameters), len(rest) - sum(p.numel() for p in parameters)])
+        optimizer.take_curvature([part.reshape(p.shape) for part, p in zip(parts, parameters, strict=True)])
 
 
 def _evaluated(optimizers: Sequence[Optimizer], place: Tensor) -> Tensor:

@@ -136,8 +136,9 @@ class _Training:
                 if not abs(value) <= bound:
                     raise _DivergedError(f"at step {step} a minibatch's loss was {value:g}, at first {self._first:g}")
                 total += value
+                optimizer.estimate_curvature(loss)
                 loss.backward()
-                optimizer.step()
+                optimizer.step(loss=value)
         finally:
             self.seconds += time.perf_counter() - begin
         return total / len(steps)
@@ -171,7 +172,10 @@ def _warm_up(contender: str, problem: str, model: nn.Module) -> None:
     chosen, trial = contenders.get(contender), copy.deepcopy(model)
     for parameter in trial.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    Optimizer(trial, chosen.build(chosen.default)).step()
+    optimizer = Optimizer(trial, chosen.build(chosen.default))
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    optimizer.take_curvature([torch.zeros_like(parameter) for parameter in parameters])
+    optimizer.step(loss=0.0)
     _warm.add((contender, problem))
 
 

@@ -18,6 +18,7 @@ from thalweg.optimizer.dropin import (
     Rprop,
     SparseAdam,
 )
+from thalweg.optimizer.estimators import Estimator, equilibration, gauss_newton_bartlett, hutchinson
 from thalweg.optimizer.foreign import load_torch_state, torch_state
 from thalweg.optimizer.functional import FunctionalOptimizer, FunctionalState, functional
 from thalweg.optimizer.load_report import LoadReport
@@ -35,6 +36,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "EntropySGD",
+    "Estimator",
     "FunctionalOptimizer",
     "FunctionalState",
     "LoadReport",
@@ -46,7 +48,10 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "SparseAdam",
+    "equilibration",
     "functional",
+    "gauss_newton_bartlett",
+    "hutchinson",
     "load",
     "load_named_state",
     "load_torch_state",

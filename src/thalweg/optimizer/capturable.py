@@ -63,7 +63,7 @@ class CapturableLaunch(Launch):
         """For the next step, what `torch.amp.GradScaler` hands to an optimizer that counts on the device."""
         self.binding.scale(grad_scale)
 
-    def begin(self, model_sizes: Mapping[str, float]) -> None:
+    def begin(self, model_sizes: Mapping[str, float], loss: float | None) -> None:  # noqa: ARG002  # none is captured
         """Compute the coarse values that need no pass, on the device and without waiting for it."""
         if self._program is None:
             shapes = [member.parameter.shape for member in self.members]
@@ -217,7 +217,14 @@ def check_capturable(group: Mapping[str, Any], chain: Chain, backend: Backend) -
     why = why_not_capturable(group["params"], backend)
     if why is not None:
         raise BackendError(why)
-    for kind in dict.fromkeys(kinds(group, chain)):
+    found = list(dict.fromkeys(kinds(group, chain)))
+    for traced in chain.traces(found):
+        if traced.uses_loss or traced.curvature is not None:
+            given = "loss" if traced.uses_loss else "curvature"
+            raise BackendError(
+                f"{chain!r} steps by the {given}, which the host hands over, and cannot be `capturable`; leave that out"
+            )
+    for kind in found:
         for place in kind.active:
             stage = chain.rules[place]
             if isinstance(stage, Whole):

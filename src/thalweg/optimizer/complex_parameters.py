@@ -29,6 +29,8 @@ def check_complex(
             why = f"{whole.rule.name} is for real matrices"
         elif formula_of(chain, kind, maximize=False).plan.is_by_row:
             why = "it keeps values of rows and columns, which are real ones"
+        elif formula_of(chain, kind, maximize=False).estimate is not None:
+            why = "it steps by the curvature, which is estimated for real ones"
         elif rows_only:
             why = "it takes sparse gradients, and those of real numbers only"
         elif capturable:

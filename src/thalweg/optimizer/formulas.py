@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from thalweg.errors import FormulaError
 from thalweg.formula.idle import leaves_idle_elements_alone
 from thalweg.kernels import Plan, plan, plan_meanwhile, without_move
 from thalweg.matrix import as_matrix
@@ -54,11 +56,13 @@ class Formula:
     """What sees the parameter as a matrix before that."""
     adding: Plan | None = None
     """What a call does that moves nothing, where the chain waits for several."""
+    between: Formula | None = None
+    """What the chain does at a step without a new estimate of the curvature, if it asks for such estimates at all."""
 
     @cached_property
     def takes_rows(self) -> bool:
         """Whether a gradient may be sparse: rows without one stay as they are, and no row needs another."""
-        plain = not self.plan.levels and not self.plan.noise
+        plain = not self.plan.levels and not self.plan.noise and self.trace.curvature is None
         alone = self.whole is None and len(self.plan.passes) == 1 and plain
         return alone and leaves_idle_elements_alone(self.trace)
 
@@ -68,6 +72,13 @@ class Formula:
         direction = None if self.whole is None else self.whole.cut.direction.name
         for one in self.plans:
             yield from ((kept, one.is_by_row) for kept in one.states if kept.name != direction)
+
+    @property
+    def estimate(self) -> tuple[str, bool] | None:
+        """The name of the array of an estimate that it asks for, and whether its rows must lie one after the other."""
+        slot = self.trace.curvature
+        by_row = [one.is_by_row for one in self.plans if slot is not None and slot.name in one.slots]
+        return None if slot is None else (slot.name, any(by_row))
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -82,11 +93,33 @@ def formula_of(chain: Chain, kind: Kind, *, maximize: bool) -> Formula:
     """What a chain does to a kind of parameter. Raises `ChainError` or `FormulaError` where its stages do not fit."""
     structure = (chain.structure, maximize, kind)
     if structure not in _formulas:
-        traced = chain.trace(is_matrix=kind.is_matrix, active=kind.active, maximize=maximize)
-        plans = list(map(plan, traced.parts))
-        stage, whole = chain.whole_for(kind), None
-        if stage is not None and traced.cut is not None:
-            whole = MatrixPart(stage.rule, traced.cut, without_move(plans[0]), stage.options)
-        adding = plan_meanwhile(traced, beside=plans[0])
-        _formulas[structure] = Formula(structure, traced, plans[-1], whole, adding)
+        made = _formula(chain, kind, structure, maximize=maximize, estimated=True)
+        if made.trace.curvature is not None:
+            between = _formula(chain, kind, (structure, "between"), maximize=maximize, estimated=False)
+            _refuse_differences(made, between, chain)
+            made = dataclasses.replace(made, between=between)
+        _formulas[structure] = made
     return _formulas[structure]
+
+
+def _formula(chain: Chain, kind: Kind, structure: Hashable, *, maximize: bool, estimated: bool) -> Formula:
+    traced = chain.trace(is_matrix=kind.is_matrix, active=kind.active, maximize=maximize, estimated=estimated)
+    plans = list(map(plan, traced.parts))
+    stage, whole = chain.whole_for(kind), None
+    if stage is not None and traced.cut is not None:
+        whole = MatrixPart(stage.rule, traced.cut, without_move(plans[0]), stage.options)
+    return Formula(structure, traced, plans[-1], whole, plan_meanwhile(traced, beside=plans[0]))
+
+
+def _refuse_differences(made: Formula, between: Formula, chain: Chain) -> None:
+    """Refuse a chain whose steps with and without an estimate could not share their states."""
+    by_row = [one.is_by_row for one in made.plans]
+    same_rows = by_row == [one.is_by_row for one in between.plans]
+    same_states = {kept.name for kept in made.trace.states} >= {kept.name for kept in between.trace.states}
+    same_numbers = made.trace.hyperparameters.keys() >= between.trace.hyperparameters.keys()
+    if not (same_rows and same_states and same_numbers):
+        message = (
+            f"{chain!r} gathers over rows, keeps states or asks for numbers in one of its two formulas alone, with a "
+            "new estimate of the curvature or without; use the same in both"
+        )
+        raise FormulaError(message)

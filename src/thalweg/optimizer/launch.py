@@ -173,13 +173,15 @@ class Launch:
         """Let the gradients go, where no `run` follows."""
         self.binding.release()
 
-    def begin(self, model_sizes: Mapping[str, float]) -> None:
-        """Compute the coarse values that need no pass, before the first one."""
+    def begin(self, model_sizes: Mapping[str, float], loss: float | None) -> None:
+        """Compute the coarse values that need no pass, before the first one; `loss` where a formula asks for it."""
         if self._program is None:
             shapes = [shape_in_parts(member.parameter) for member in self.members]
             self._program = Program(self.plan, Geometry(shapes, exchange=self.exchange))
         constants = torch.tensor(self._constants, dtype=torch.float64)[self._places]
         states = self.coarse_states.read(self.members, self.plan.coarse_states)
+        if loss is not None:
+            states["loss"] = torch.tensor(loss, dtype=torch.float64)
         self._between = Between(self._program, constants, states, model_sizes)
         self.settle(0, {})
 

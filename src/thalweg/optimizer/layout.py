@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from thalweg.kernels import Plan
     from thalweg.optimizer.capturable import DeviceCounts
     from thalweg.optimizer.coarse_states import CoarseStates
+    from thalweg.optimizer.formulas import Formula
     from thalweg.optimizer.launch import Member
     from thalweg.optimizer.matrix_states import MatrixStates, Stack
     from thalweg.optimizer.rounds import Rounds
@@ -78,6 +79,8 @@ class Layout:
     """Of each group, whether it only adds up gradients; empty where no chain does."""
     adding: np.ndarray[Any, Any]
     """The places of those whose gradients are only added."""
+    estimated: bool
+    """Whether it is for a step that has new estimates of the curvature."""
 
     @property
     def is_late(self) -> bool:
@@ -117,11 +120,13 @@ def build_launches(
     backend: Backend,
     nonfinite: NonFinite,
     counts: DeviceCounts | None = None,
+    estimated: bool = False,
 ) -> Launches:
     """A launch for each structure, device and dtypes among the members, and for each of its plans.
 
-    `states[p]` are the states of what is stepped, `p`, by their names in the formula. Raises `BackendError` where the
-    backend cannot step a parameter. With `counts`, the device counts the steps there.
+    `states[p]` are the states of what is stepped, `p`, by their names in the formula, and the estimate of its curvature
+    where the step is `estimated`: has new ones. Raises `BackendError` where the backend cannot step a parameter. With
+    `counts`, the device counts the steps there.
     """
     made = Launches()
     sorted_out: dict[tuple[Any, ...], list[Member]] = {}
@@ -129,8 +134,9 @@ def build_launches(
     stacks: dict[int, tuple[Stack, list[Member]]] = {}
     for member in members:
         parameter = member.parameter
+        structure = _form(member, estimated=estimated).structure
         dtypes = tuple(state.dtype for state in states[parameter].values())
-        key = (member.formula.structure, parameter.dtype, dtypes, parameter.device, is_sparse(parameter))
+        key = (structure, parameter.dtype, dtypes, parameter.device, is_sparse(parameter))
         if member.reading.adds:
             adding.setdefault(key, []).append(member)
             continue
@@ -147,7 +153,7 @@ def build_launches(
         arrays = [states[member.parameter] for member in group]
         made.adding.append(_launch(plan, group, arrays, coarse_states, backend, looks[nonfinite]))
     for group in sorted_out.values():
-        formula = group[0].formula
+        formula = _form(group[0], estimated=estimated)
         arrays = [states[member.parameter] for member in group]
         if formula.whole is None:
             made.plain.append(
@@ -162,6 +168,12 @@ def build_launches(
         made.before.append(_launch(formula.whole.before, group, given, coarse_states, backend, look))
         made.behind.append(_launch(formula.plan, group, made_of_it, coarse_states, backend, "never"))
     return made
+
+
+def _form(member: Member, *, estimated: bool) -> Formula:
+    """What is done to a member at a step with, or without, new estimates of the curvature."""
+    between = member.formula.between
+    return member.formula if estimated or between is None else between
 
 
 def _launch(

@@ -13,16 +13,26 @@ import torch
 import torch.optim.optimizer as torch_optimizer
 
 from thalweg.chain import Chain, Route, Whole
-from thalweg.errors import BackendError, ChainError, HyperparameterError, did_you_mean
+from thalweg.errors import (
+    BackendError,
+    ChainError,
+    HyperparameterError,
+    LossError,
+    NonFiniteGradientError,
+    did_you_mean,
+)
 from thalweg.formula import Stage
 from thalweg.optimizer.calls import check_calls
 from thalweg.optimizer.capturable import check_capturable, why_not_capturable
 from thalweg.optimizer.checkpoint import as_plain, check_fits
 from thalweg.optimizer.complex_parameters import check_complex
+from thalweg.optimizer.curvature_arrays import CurvatureArrays
+from thalweg.optimizer.curvatures import as_estimates, estimate, estimator_for, is_due, is_finite
 from thalweg.optimizer.dialect import ChainDialect, Dialect
 from thalweg.optimizer.evaluating import moved_to_evaluation
 from thalweg.optimizer.given import Parameters, as_groups, check_parameters
 from thalweg.optimizer.layout import Backend, NonFinite
+from thalweg.optimizer.members import members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.routing import RoutedDialect, routed
 from thalweg.optimizer.selection import kinds, with_roles
@@ -33,11 +43,17 @@ from thalweg.optimizer.uncompiled import uncompiled
 from thalweg.optimizer.watched import WatchedState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
+    from torch import Tensor
+
+    from thalweg.optimizer.estimators import Estimator
     from thalweg.optimizer.roles import Role
 
-_OWN_FIELDS = ("_dialect", "_nonfinite", "_backend", "_capturable", "_step_supports_amp_scaling", "skipped")
+_OWN_FIELDS = (
+    *("_dialect", "_nonfinite", "_backend", "_capturable", "_curvature", "_step_supports_amp_scaling"),
+    "skipped",
+)
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -52,7 +68,8 @@ class Optimizer(torch.optim.Optimizer):
     as in torch (`"propagate"`). `backend` is `auto`, `numba` (CPU), `triton` (GPU) or `reference` (torch's operations,
     slow). A GPU tells of a gradient that is not finite one step late, or later where it lags behind. With `capturable`,
     it counts the steps and computes what depends on them: `step` can be captured in a CUDA graph, a tensor as `lr` is
-    read by the GPU, and `torch.amp.GradScaler` need not wait for it.
+    read by the GPU, and `torch.amp.GradScaler` need not wait for it. `curvature` says how to estimate the curvature for
+    rules that step by it, where not as their papers do: see `estimate_curvature`.
 
     `state_dtype` is the dtype that states are kept in, where it is not to be the parameter's: one for all, or one for
     each by its name in the chain, as `{"m": torch.bfloat16, "v": "8bit"}`; a group may have its own. They are computed
@@ -71,8 +88,11 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     _stepper: Stepper | None = None
+    _curvature: Estimator | None = None
+    _estimates: Mapping[Tensor, Tensor] | None = None
+    """Those that the next step takes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each says something else of how to step
         self,
         params: Parameters,
         chain: Chain | Route,
@@ -83,6 +103,7 @@ class Optimizer(torch.optim.Optimizer):
         backend: Backend = "auto",
         capturable: bool = False,
         state_dtype: Asked = None,
+        curvature: Estimator | None = None,
     ) -> None:
         if isinstance(chain, Route):
             groups, dialect = routed(params, chain, roles or {}), RoutedDialect(chain)
@@ -106,6 +127,9 @@ class Optimizer(torch.optim.Optimizer):
             groups = zip(chains, self.param_groups, strict=True)
             names = [state_names(own, own.traces(kinds(group, own))) for own, group in groups]
             dtypes.check_known(chains, set().union(*names))
+        if curvature is not None:
+            readings = [Reading(group, self._dialect) for group in self.param_groups]
+            self._curvature = estimator_for(CurvatureArrays(members_of(readings)).members, curvature)
 
     def _begin(
         self,
@@ -144,17 +168,52 @@ class Optimizer(torch.optim.Optimizer):
 
     @uncompiled
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]  # torch's has two overloads for this one
-        self, closure: Callable[[], Any] | None = None
+        self, closure: Callable[[], Any] | None = None, *, loss: float | Tensor | None = None
     ) -> Any:  # noqa: ANN401  # what the closure returns
         """Move every parameter that has a gradient; a closure evaluates the loss first, and its value is returned.
 
-        Raises `NonFiniteGradientError` (see `nonfinite`), and `GradientError` for a sparse gradient.
+        A chain may need to know the loss, as `rprop(form="irprop+")` does: it is what the closure returns, or `loss`.
+
+        Raises `NonFiniteGradientError` (see `nonfinite`), `GradientError` for a sparse gradient, and `LossError` where
+        the loss is needed and not given.
         """
         if self._is_watched():
-            return _step_with_hooks(self) if closure is None else _step_with_hooks(self, closure)
-        return self._step(closure)
+            arguments = () if closure is None else (closure,)
+            return _step_with_hooks(self, *arguments, **({} if loss is None else {"loss": loss}))
+        return self._step(closure, loss)
 
     step.hooked = True  # pyright: ignore[reportFunctionMemberAccess]  # torch need not wrap it: `_step_with_hooks` does
+
+    def estimate_curvature(self, of: Tensor | Callable[[], Tensor], *, now: bool = False) -> bool:
+        """Estimate the curvature for rules that step by it, such as Sophia; tells whether it has done so.
+
+        Call it at every step, before `loss.backward()`: it does nothing while no estimate is due, and nothing for a
+        chain that asks for none. `of` is the loss with its graph (for `gauss_newton_bartlett` the logits), or a
+        function that computes it, called only if one is due. `now` makes one due. Give it the loss as it is, not scaled
+        and not divided; where a step has several minibatches, it takes the first.
+
+        Raises `CurvatureError` where nothing can be estimated, `ChainError` where the estimator does not fit the chain.
+        """
+        with self._lock:
+            stepper = self._ready_stepper()
+        if not stepper.curved:
+            return False
+        estimator = estimator_for(stepper.curved, self._curvature)
+        if not now and (self._estimates is not None or not is_due(stepper.curved, estimator)):
+            return False
+        return self._take(estimate(of, stepper.curved, estimator), stepper)
+
+    def take_curvature(self, values: Iterable[Tensor | None]) -> None:
+        """Take estimates of one's own for the next step: one for each parameter, in their order, or None.
+
+        What a rule asks for is the diagonal of the loss's Hessian or, as ESGD does, a product Hv with v from N(0, I).
+
+        Raises `CurvatureError` for what is no estimate, or not finite (see `nonfinite`).
+        """
+        with self._lock:
+            stepper = self._ready_stepper()
+        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+        self._take(as_estimates(values, parameters, stepper.curved), stepper)
 
     @contextlib.contextmanager
     def evaluating(self) -> Generator[None]:
@@ -234,31 +293,52 @@ class Optimizer(torch.optim.Optimizer):
         self._stepper = None
         self._watched_state()
 
-    def _step(self, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401  # what the closure returns
-        loss = None
+    def _step(self, closure: Callable[[], Any] | None = None, loss: object = None) -> Any:  # noqa: ANN401  # what the closure returns
+        returned = None
         if closure is not None:
+            if loss is not None:
+                raise LossError("`step` is given a closure and a `loss`; the closure's value is the loss: leave it out")
             with torch.enable_grad():
-                loss = closure()
+                loss = returned = closure()
         with self._lock:
-            state = self._watched_state()
-            if self._stepper is None or not self._stepper.serves(self.param_groups, state):
-                if self._stepper is not None:
-                    self._stepper.wait()
-                is_request = not state and closure is None and asks_for_states(self.param_groups)
-                self._stepper = Stepper(
-                    self.param_groups,
-                    state,
-                    self._dialect,
-                    nonfinite=self._nonfinite,
-                    backend=self._backend,
-                    capturable=self._capturable,
-                )
-                if is_request:
-                    self._stepper.prepare()
-                    return loss
+            before, is_first = self._stepper, not self._watched_state()
+            stepper = self._ready_stepper()
+            if is_first and stepper is not before and closure is None and asks_for_states(self.param_groups):
+                stepper.prepare()
+                return returned
             scaling = (getattr(self, "grad_scale", None), getattr(self, "found_inf", None))
-            self.skipped += not self._stepper.move(scaling)
-        return loss
+            try:
+                has_moved = stepper.move(scaling, loss, self._estimates)
+            except NonFiniteGradientError:
+                self._estimates = None
+                raise
+            self.skipped += not has_moved
+            if has_moved:
+                self._estimates = None
+        return returned
+
+    def _ready_stepper(self) -> Stepper:
+        """What steps the parameters as they are now."""
+        state = self._watched_state()
+        if self._stepper is None or not self._stepper.serves(self.param_groups, state):
+            if self._stepper is not None:
+                self._stepper.wait()
+            self._stepper = Stepper(
+                self.param_groups,
+                state,
+                self._dialect,
+                nonfinite=self._nonfinite,
+                backend=self._backend,
+                capturable=self._capturable,
+            )
+        return self._stepper
+
+    def _take(self, found: Mapping[Tensor, Tensor], stepper: Stepper) -> bool:
+        """Keep estimates for the next step, if they may be taken."""
+        if not is_finite(found, stepper.curved, nonfinite=stepper.policy):
+            return False
+        self._estimates = found
+        return True
 
     def _restore_wide_states(self, loaded: dict[str, Any]) -> None:
         """Those that have another dtype than their parameter, which torch has given them, from what was saved."""
@@ -292,8 +372,8 @@ def _add_param_group(optimizer: Optimizer, group: dict[str, Any]) -> None:
 
 
 @torch.optim.Optimizer.profile_hook_step
-def _step_with_hooks(optimizer: Optimizer, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401  # as `step`
-    return optimizer._step(closure)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its other half
+def _step_with_hooks(optimizer: Optimizer, closure: Callable[[], Any] | None = None, loss: object = None) -> Any:  # noqa: ANN401  # as `step`
+    return optimizer._step(closure, loss)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its other half
 
 
 def _alone(value: Any) -> Any:  # noqa: ANN401  # a state may be anything

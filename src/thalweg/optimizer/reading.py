@@ -41,6 +41,7 @@ class Reading:
         self.numbers: dict[str, float] = {}
         self.schedules: dict[str, Schedule] = {}
         self.structure: Hashable = None
+        self.uses_loss = False
         self.changed = True
         self._dialect = dialect
         self._written: dict[str, float] = {}
@@ -177,6 +178,7 @@ class Reading:
         self.structure = (str(self._dtypes), *(formula.structure for formula in own))
         self._formulas = dict(zip(map(id, group["params"]), own, strict=True))
         traces = [formula.trace for formula in {formula.structure: formula for formula in own}.values()]
+        self.uses_loss = any(traced.uses_loss for traced in traces)
         numbers = chain.numbers(*traces)
         self.waits, self.skips = _names_of_calls(chain, traces)
         self.schedules = {name: value for name, value in numbers.items() if callable(value)}

@@ -70,14 +70,16 @@ class Rounds:
         found = self._agreed([member for launch in self._looking if (member := launch.look()) is not None])
         return _stop(found, "has a NaN or an infinity, and a matrix method needs the whole of it; nothing has moved")
 
-    def gather(self) -> Stop | None:
+    def gather(self, loss: float | None = None) -> Stop | None:
         """All passes but the last of each launch that waits for no matrix method: nothing is moved.
+
+        `loss` is that of the step, where a formula asks for it.
 
         Stops at a gradient that is not finite, if the launches look for one: there is nothing to go on with.
         """
         self._gathered.clear()
         for launch in self._coarse:
-            launch.begin(self._sizes)
+            launch.begin(self._sizes, loss)
         for one in self._early:
             found = self._run(one)
             if found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from thalweg.errors import GradientError, ParameterError
+from thalweg.errors import GradientError, LossError, ParameterError
 from thalweg.formula import Level
 from thalweg.kernels import Moved
 from thalweg.kernels.eight_bits import absmax_of
@@ -19,8 +20,10 @@ from thalweg.optimizer.calls import CALLS, check_calls, policy
 from thalweg.optimizer.capturable import DeviceCounts
 from thalweg.optimizer.coarse_states import CoarseStates
 from thalweg.optimizer.complaints import complain, refusal, tell_at_the_end, tell_late, too_many
+from thalweg.optimizer.curvature_arrays import CurvatureArrays
 from thalweg.optimizer.element_states import keep_sizes, take
 from thalweg.optimizer.layout import Backend, Layout, Mask, NonFinite, build_launches
+from thalweg.optimizer.losses import read_loss
 from thalweg.optimizer.matrix_states import MatrixStates
 from thalweg.optimizer.members import first_number, members_of
 from thalweg.optimizer.reading import Reading
@@ -29,7 +32,7 @@ from thalweg.optimizer.sharding import part_of
 from thalweg.optimizer.sparse import check_layouts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -66,6 +69,7 @@ class Stepper:
         self._backend: Backend = backend
         self._readings = [Reading(group, dialect, capturable=capturable) for group in groups]
         self._members = list(members_of(self._readings))
+        self._curvature = CurvatureArrays(self._members)
         self._lists = [list(group["params"]) for group in groups]
         self._spread = [(m.whole, _IMPLEMENTATION(m.whole)) for m in self._members if m.shard is not None]
         self._steps = torch.zeros(len(self._members), dtype=_step_dtype())
@@ -78,11 +82,22 @@ class Stepper:
         self._accumulation = Accumulation(self._members, self._readings, state)
         self._coarse = CoarseStates(self._members)
         self._matrices = MatrixStates()
+        self._estimated = False
         self._layouts: dict[tuple[bool | torch.layout | None, ...], Layout] = {}
         self._layout: Layout | None = None
         weakref.finalize(self, tell_at_the_end, self._layouts)
         self._follow_chains()
         state.note.changed = False
+
+    @property
+    def policy(self) -> NonFinite:
+        """What becomes of what is not finite: as the optimizer was told, or as a stage says."""
+        return self._policy
+
+    @property
+    def curved(self) -> Sequence[Member]:
+        """The parameters whose chain asks for an estimate of the curvature."""
+        return self._curvature.members
 
     def serves(self, groups: Sequence[dict[str, Any]], state: WatchedState) -> bool:
         """Whether groups, parameters and states are still those that this stepper was made for."""
@@ -110,35 +125,46 @@ class Stepper:
         """Make the states of all parameters that have a gradient, as they are before a step; nothing moves."""
         self._find().release()
 
-    def move(self, scaling: tuple[Tensor | None, Tensor | None] = (None, None)) -> bool:
-        """One step; False if it was skipped because of a gradient that is not finite.
+    def move(
+        self,
+        scaling: tuple[Tensor | None, Tensor | None] = (None, None),
+        loss: object = None,
+        estimates: Mapping[Tensor, Tensor] | None = None,
+    ) -> bool:
+        """One step; False if it was skipped because of a gradient, or a loss, that is not finite.
 
-        Raises `NonFiniteGradientError` and `GradientError`; with the latter, nothing has moved.
+        `estimates` are those of the curvature that are new, by parameter. Raises `NonFiniteGradientError`, and
+        `GradientError`, `LossError` and `CurvatureError`; with the latter three, nothing has moved.
         """
         self._refuse_to_capture(is_prepared=True)
         if self._counts is not None and self._counts.leave_out(scaling[1], self._readings):
             return True
-        changes = [reading.refresh() for reading in self._readings]
-        if any(changes):
+        self._refresh()
+        given = read_loss(loss, self._readings, nonfinite=self._policy) if self._uses_loss else None
+        if self._policy == "skip" and given is not None and not math.isfinite(given):
+            if any([reading.skip() for reading in self._readings]):  # noqa: C419  # each is to count it
+                raise LossError(
+                    f"the loss is {given}, and too many steps in a row have been left out; look at the data"
+                )
+            return False
+        self._estimated = bool(estimates)
+        if self._curvature.take(estimates or {}, self._done):
             self._forget_layouts()
-            self._follow_chains()
-        for reading in self._readings:
-            reading.follow_schedules()  # a user's code, which may do anything: before the gradients are looked for
         if not self._waits:
-            return self._move(scaling)
+            return self._move(scaling, given)
         self._turn = self._accumulation.turn()
         with self._accumulation.completed():
-            return self._move(scaling)
+            return self._move(scaling, given)
 
-    def _move(self, scaling: tuple[Tensor | None, Tensor | None]) -> bool:
-        """Move those that have a gradient, by the numbers as they are."""
+    def _move(self, scaling: tuple[Tensor | None, Tensor | None], loss: float | None) -> bool:
+        """Move those that have a gradient, by the numbers as they are and, where a chain asks for it, by the loss."""
         layout = self._find()
         if self._counts is not None:
             self._counts.begin(scaling[1], is_late=layout.is_late)
         for launch in layout.launches:
             launch.advance()
             launch.scale(scaling[0])
-        stop = self._prepare(layout)
+        stop = self._prepare(layout, loss)
         if stop is not None:
             layout.release()
             if self._policy == "raise":
@@ -158,10 +184,10 @@ class Stepper:
         complain(bad, layout.adding)
         return True
 
-    def _prepare(self, layout: Layout) -> Stop | None:
+    def _prepare(self, layout: Layout, loss: float | None) -> Stop | None:
         """All that is done before anything moves."""
         try:
-            stop = layout.rounds.look() or layout.rounds.gather() or layout.rounds.direct(self._done)
+            stop = layout.rounds.look() or layout.rounds.gather(loss) or layout.rounds.direct(self._done)
         except GradientError:
             layout.release()
             raise
@@ -174,12 +200,24 @@ class Stepper:
             looks_first = self._policy == "skip"
             self._counts.refuse_to_capture(self._readings, looks_first=looks_first, is_prepared=is_prepared)
 
+    def _refresh(self) -> None:
+        """Read the groups, and follow schedules."""
+        changes = [reading.refresh() for reading in self._readings]
+        if any(changes):
+            self._forget_layouts()
+            self._follow_chains()
+            self._curvature = CurvatureArrays(self._members)
+        for reading in self._readings:
+            reading.follow_schedules()  # a user's code, which may do anything: before the gradients are looked for
+
     def _find(self) -> Layout:
         """The layout of this step, with every tensor's address."""
+        layout = self._layout
         if (
-            self._layout is None
-            or self._layout.turn != self._turn
-            or any(parameter.grad is not None for parameter in self._layout.idle)
+            layout is None
+            or layout.turn != self._turn
+            or layout.estimated is not self._estimated
+            or any(parameter.grad is not None for parameter in layout.idle)
         ):
             self._choose()
         while True:
@@ -204,7 +242,7 @@ class Stepper:
         """The layout for those parameters that have a gradient now."""
         self._refuse_to_capture(is_prepared=False)
         mask = self._mask()
-        key = (*self._turn, *mask)
+        key = (self._estimated, *self._turn, *mask)
         self._layout = self._layouts.pop(key, None) or self._lay_out(mask)
         self._layouts[key] = self._layout  # the last used is the last to go
         if len(self._layouts) > KEPT_LAYOUTS:
@@ -223,6 +261,9 @@ class Stepper:
         moving = [member for member in with_gradient if member.whole.numel()]
         check_layouts(with_gradient, rows_only=self._dialect.rows_only)
         states = {member.parameter: self._states(member) for member in with_gradient}
+        if self._estimated:
+            for member in moving:
+                states[member.parameter] |= self._curvature.array_of(member)
         self._take_matrix_states(moving)
         self._state.note.changed = False
         launches = build_launches(
@@ -233,6 +274,7 @@ class Stepper:
             backend=self._backend,
             nonfinite=self._policy,
             counts=self._counts,
+            estimated=self._estimated,
         )
         adding = [m.place for m in with_gradient if m.reading.adds]
         counted = [m.place for m in with_gradient if not m.reading.adds]
@@ -246,6 +288,7 @@ class Stepper:
             mask=mask,
             turn=self._turn,
             adding=np.array(adding, dtype=int),
+            estimated=self._estimated,
         )
 
     def _states(self, member: Member) -> dict[str, Tensor]:
@@ -312,6 +355,7 @@ class Stepper:
         check_calls(chains, self._nonfinite, capturable=self._counts is not None)
         self._policy: NonFinite = policy(chains, self._nonfinite)
         self._waits = any(reading.waits for reading in self._readings)
+        self._uses_loss = any(reading.uses_loss for reading in self._readings)
         self._turn: tuple[bool, ...] = ()
 
     def _forget_layouts(self) -> None:

@@ -16,6 +16,7 @@ from thalweg.rules.asgd import asgd
 from thalweg.rules.d_adaptation import d_adapt_adam, d_adapt_sgd
 from thalweg.rules.delta_bar_delta import delta_bar_delta
 from thalweg.rules.dog import dog, ldog
+from thalweg.rules.esgd import esgd
 from thalweg.rules.gradient_descent import gradient_descent
 from thalweg.rules.heavy_ball import heavy_ball
 from thalweg.rules.heavy_ball_two_sequences import heavy_ball_two_sequences
@@ -36,6 +37,8 @@ from thalweg.rules.rprop import rprop
 from thalweg.rules.schedule_free import schedule_free_adamw, schedule_free_sgd
 from thalweg.rules.sign_descent import sign_descent
 from thalweg.rules.signum import signum
+from thalweg.rules.sophia import sophia
+from thalweg.rules.vsgd import vsgd
 from thalweg.rules.yogi import yogi
 
 _RULES = (
@@ -77,6 +80,9 @@ _RULES = (
     prodigy,
     schedule_free_sgd,
     schedule_free_adamw,
+    vsgd,
+    esgd,
+    sophia,
 )
 
 
@@ -111,6 +117,7 @@ __all__ = [
     "d_adapt_sgd",
     "delta_bar_delta",
     "dog",
+    "esgd",
     "get",
     "gradient_descent",
     "heavy_ball",
@@ -134,5 +141,7 @@ __all__ = [
     "schedule_free_sgd",
     "sign_descent",
     "signum",
+    "sophia",
+    "vsgd",
     "yogi",
 ]

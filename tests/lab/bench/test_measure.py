@@ -14,7 +14,7 @@ from thalweg.formula import Direction, Update, rule
 from thalweg.lab.bench import Bench, BenchRecord, Progress, Row, Size, bandwidth, model, optax_side, run_bench
 from thalweg.lab.bench.company import Company
 from thalweg.lab.bench.measure import RATE, chain_of
-from thalweg.optimizer import Optimizer
+from thalweg.lab.bench.torch_side import begun
 
 if TYPE_CHECKING:
     from thalweg.formula import Rule
@@ -108,9 +108,9 @@ def test_every_rule_of_the_catalogue_is_measured() -> None:
 @pytest.mark.parametrize("name", rules.catalogue())
 def test_ten_thousand_steps_along_one_gradient_lead_to_no_number_out_of_range(name: str) -> None:
     stepped = model.Model(Size(2, (2, 3)), dtype="float32", device="cpu")
-    parameters = stepped.parameters()
     rate = None if rules.get(name).learning_rate is None else RATE
-    optimizer = Optimizer(parameters, chain_of(name, rate))
+    optimizer = begun(chain_of(name, rate), stepped)
+    parameters = optimizer.param_groups[0]["params"]
     for _ in range(10_000):
         optimizer.step()
     held = [value for state in optimizer.state.values() for value in state.values()]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import thalweg as tw
-from descents import RULES, give_gradients, parameters, usual_chain
+from descents import BY_GRADIENT, give_gradients, parameters, usual_chain
 from model_dialects import MODEL_DIALECTS, ModelDialect
 from thalweg.formula import Direction, Stage, Update, largest, mean, rms, rule, total
 from tolerances import FORMULAS, deviation
@@ -56,7 +56,7 @@ def stepped(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", BY_GRADIENT)
 def test_every_rule_takes_the_same_steps_and_keeps_the_same_states(name: str, dtype: torch.dtype) -> None:
     params, state, optimizer = side_by_side(usual_chain(name, lambda k: 0.05 / (1 + k)), dtype=dtype)
     assert deviation(params, stepped(optimizer)) <= TOLERANCE[dtype]
@@ -194,7 +194,7 @@ def test_the_point_of_evaluation_of_a_schedule_free_rule_is_the_optimizers() -> 
     assert deviation(tw.functional(chain).evaluation_point(params, state), expected) <= FORMULAS[torch.float64]
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", BY_GRADIENT)
 def test_nothing_that_goes_in_is_changed(name: str) -> None:
     inner = tw.functional(usual_chain(name))
     params = {"a": torch.randn(3, 2), "b": torch.randn(4)}

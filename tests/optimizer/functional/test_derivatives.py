@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import thalweg as tw
-from descents import RULES, usual_chain
+from descents import BY_GRADIENT, usual_chain
 from model_dialects import MODEL_DIALECTS, ModelDialect
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ TAME = {
 }
 """In place of defaults that are so small, or so near a kink or the end of a range, that a finite difference leaps."""
 SHAPES = ((2, 2), (3,))
-every_rule = pytest.mark.parametrize("name", RULES)
+every_rule = pytest.mark.parametrize("name", BY_GRADIENT)
 every_chain = pytest.mark.parametrize(
     "chain",
     [

@@ -9,7 +9,7 @@ import torch
 from torch.func import grad, hessian, jvp, vmap
 
 import thalweg as tw
-from descents import RULES, usual_chain
+from descents import BY_GRADIENT, usual_chain
 from thalweg.errors import HyperparameterError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def tasks() -> tuple[Tensor, Tensor, Tensor]:
     return torch.tensor(0.07, dtype=torch.float64), start, target
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", BY_GRADIENT)
 def test_a_batch_of_inner_loops_is_each_by_itself(name: str, tasks: tuple[Tensor, Tensor, Tensor]) -> None:
     rate, starts, targets = tasks
     _, learn = learner(name)
@@ -61,7 +61,7 @@ def test_a_batch_of_inner_loops_is_each_by_itself(name: str, tasks: tuple[Tensor
             torch.testing.assert_close(states.each["a"][key][at] if states.each["a"][key].dim() else value, value)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", BY_GRADIENT)
 def test_forward_and_backward_hypergradients_agree_in_a_batch_too(
     name: str, tasks: tuple[Tensor, Tensor, Tensor]
 ) -> None:

@@ -105,7 +105,7 @@ def _measure(rule: str, model: Model, bench: Bench, probe: Probe) -> Row:
     """One row: our step, and in the same rounds its twins' and, where the model is read from memory, the memory."""
     rate = None if rules.get(rule).learning_rate is None else RATE
     chain = chain_of(rule, rate)
-    planned = plan(chain.trace(is_matrix=len(model.size.shape) > 1))
+    planned = plan(chain.trace(is_matrix=len(model.size.shape) > 1, estimated=False))
     moved = planned.bytes_per_parameter(_itemsize(bench))
     total = moved * model.size.elements
     held = len(planned.slots) * _itemsize(bench) * model.size.elements

@@ -23,8 +23,17 @@ OURS, FUSED, DEFAULT = "thalweg", "torch fused", "torch default"
 
 def ours(chain: Chain, model: Model) -> Contender:
     """Our optimizer as a user makes it: it also looks whether gradients are finite."""
-    optimizer = Optimizer(model.parameters(), chain)
+    optimizer = begun(chain, model)
     return Contender(OURS, repr(chain), optimizer.step, stopwatch_for(model.device))
+
+
+def begun(chain: Chain, model: Model) -> Optimizer:
+    """The optimizer; of a rule that takes estimates of the curvature now and then, between two of them."""
+    optimizer = Optimizer(model.parameters(), chain)
+    if any(traced.curvature is not None for traced in chain.traces()):
+        optimizer.take_curvature(model.gradients)
+        optimizer.step()
+    return optimizer
 
 
 def torchs(call: Call, learning_rate: float | None, model: Model) -> list[Contender]:

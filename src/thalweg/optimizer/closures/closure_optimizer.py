@@ -15,6 +15,7 @@ from thalweg.optimizer.uncompiled import uncompiled
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from torch import Tensor
     from torch.amp import GradScaler
 
     from thalweg.formula import Hyperparameter, Schedule
@@ -75,8 +76,12 @@ class ClosureOptimizer(Optimizer, abc.ABC):
         finally:
             evaluations.restore()
             self.evaluation = 0
-        self._step()
+        self._step(loss=evaluations.loss)
         return evaluations.loss
+
+    def estimate_curvature(self, of: Tensor | Callable[[], Tensor], *, now: bool = False) -> bool:
+        """As `Optimizer.estimate_curvature`, for a closure to call: at the step's first evaluation."""
+        return self.evaluation == 0 and super().estimate_curvature(of, now=now)
 
     @abc.abstractmethod
     def _explore(self, evaluate: Evaluations) -> None:

@@ -76,8 +76,15 @@ class LookAheadNesterov(ClosureOptimizer):
 
 
 def _formula(reading: Reading, parameter: Tensor) -> Trace:
-    """What steps a parameter. Raises `ChainError` if it is a matrix method."""
+    """What steps a parameter. Raises `ChainError` if it is a matrix method, or goes by loss or curvature."""
     trace = reading.formula_of(parameter).trace
+    if trace.uses_loss or trace.curvature is not None:
+        what = "loss" if trace.uses_loss else "curvature"
+        message = (
+            f"{reading.group['chain']!r} needs the {what}, and where it leads before that is known cannot be said; "
+            "use `Optimizer`"
+        )
+        raise ChainError(message)
     if trace.cut is not None:
         message = (
             f"{reading.group['chain']!r} steps a parameter of shape {tuple(parameter.shape)} by a matrix method, and "

@@ -195,7 +195,11 @@ _graphs: dict[Hashable, Graph] = {}
 def _graph(chain: Chain, kind: Kind, *, maximize: bool) -> Graph:
     key = (chain.structure, kind, maximize)
     if key not in _graphs:
-        _graphs[key] = Graph(chain.trace(is_matrix=kind.is_matrix, active=kind.active, maximize=maximize))
+        traced = chain.trace(is_matrix=kind.is_matrix, active=kind.active, maximize=maximize)
+        if traced.uses_loss or traced.curvature is not None:
+            what = "loss" if traced.uses_loss else "curvature"
+            raise ChainError(f"{chain!r} steps by more than gradients, and functional() is given no {what}")
+        _graphs[key] = Graph(traced)
     return _graphs[key]
 
 
