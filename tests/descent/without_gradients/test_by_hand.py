@@ -233,6 +233,12 @@ def test_openai_es_with_adam_is_torchs_adam_fed_with_the_estimates(shaping: str)
         adam.step()
 
 
+def test_openai_es_shows_a_chain_the_shape_of_the_start() -> None:
+    method = openai_es(chain=tw.chain(tw.muon(), tw.step(0.02)))  # which takes nothing but matrices
+    found = tw.minimize(lambda x: float((x**2).sum()), [[1.3, 0.7], [0.2, 1.0]], method, max_iter=200)
+    assert found.fun < 0.01
+
+
 def test_openai_es_takes_any_rule_and_schedule() -> None:
     for chain in (
         tw.chain(tw.gradient_descent(), tw.step(tw.schedules.cosine(0.05, steps=300))),

@@ -62,10 +62,10 @@ class openai_es(Routine):
     def run(self, task: Task) -> tuple[Status, str]:
         """Step until the task ends it."""
         rng = np.random.default_rng(self.seed)
-        theta = task.start.new_tensor(task.x0)
+        theta = task.start.clone().view(task.objective.shape)  # a chain may see rows and columns
         optimizer = Optimizer([theta], self.chain)
         while True:
-            at = theta.detach().cpu().numpy().astype(np.float64)
+            at = task.within.free_of(theta.reshape(-1))
             epsilon = rng.standard_normal((self.pairs, task.size))
             plus = [task.value(at + self.spread * one) for one in epsilon]
             minus = [task.value(at - self.spread * one) for one in epsilon]
@@ -74,7 +74,7 @@ class openai_es(Routine):
                 reason = 'the function is not finite close by; `shaping="ranks"` does not mind'
                 raise NoStepError(Status.NOT_FINITE, reason)
             task.iterated()
-            theta.grad = torch.as_tensor(g).to(theta)
+            theta.grad = torch.as_tensor(g).to(theta).view(theta.shape)
             optimizer.step()
 
 

@@ -16,6 +16,7 @@ from thalweg.descent.failures import Status
 from thalweg.descent.part import number, whole
 from thalweg.descent.stopping import StoppingRule, evaluations, iterations
 from thalweg.descent.without_gradients.routine import Routine
+from thalweg.descent.without_gradients.task import EndedError
 from thalweg.errors import HyperparameterError, did_you_mean
 from thalweg.formula import Range
 
@@ -73,6 +74,13 @@ class differential_evolution(Routine):
 
     def run(self, task: Task) -> tuple[Status, str]:
         """Minimise, and say how it has ended."""
+
+        def told(*_: object, **__: object) -> bool:
+            ends = task.look()
+            if ends and task.ending and task.ending.status is not Status.BUDGET_SPENT:
+                raise EndedError
+            return ends  # and what SciPy's own budget would be followed by, the polish, follows
+
         scipy.optimize.differential_evolution(
             task.value,
             task.pairs,
@@ -83,7 +91,7 @@ class differential_evolution(Routine):
             mutation=self.mutation,
             recombination=self.recombination,
             polish=self.polish,
-            callback=lambda *_, **__: task.look(),
+            callback=told,
             x0=task.x0,
             **_drawn(self.seed),
         )
