@@ -1,4 +1,4 @@
-"""`thalweg explain WHAT`: one rule, one schedule, or a whole chain, drawn in the terminal."""
+"""`thalweg explain WHAT`: one rule, one schedule, one descent, or a whole chain, drawn in the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from thalweg.cli.catalogue import Entry
     from thalweg.optimizer.state_dtypes import StateDtypes
 
-EXAMPLES = "adam, 'chain(adam(), decay(0.1), step(1e-3))' or 'warmup(500) >> cosine(3e-4, steps=10_000)'"
+EXAMPLES = (
+    "adam, bfgs, 'chain(adam(), decay(0.1), step(1e-3))', 'warmup(500) >> cosine(3e-4, steps=10_000)' or "
+    "'descent(direction=bfgs(), step_size=armijo())'"
+)
 
 
 def explain(
@@ -26,7 +29,7 @@ def explain(
         typer.Option(help="Count bytes with states in `bfloat16`, `8bit`, … or each in its own: `m=bfloat16,v=8bit`."),
     ] = None,
 ) -> None:
-    """One rule, schedule or chain: its formula or its plot, where it is from, and what it is called elsewhere."""
+    """One rule, schedule, descent or chain: its formula or plot, where it is from, and what it is called elsewhere."""
     console = Console()
     typed = what.strip()
     if typed.isidentifier():
@@ -114,14 +117,24 @@ def _kept_in_route(typed: Route, state_dtype: str | None) -> StateDtypes | None:
 def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None, state_dtype: str | None) -> None:
     from thalweg.chain import MatrixMethod
     from thalweg.cli.catalogue import Shelf
+    from thalweg.cli.descent_page import print_descent, print_part
     from thalweg.cli.rule_page import print_rule, usual_chain
     from thalweg.cli.schedule_page import print_kind
+    from thalweg.descent import Descent
+    from thalweg.descent.part import Part
+    from thalweg.descent.titles import title_of
     from thalweg.errors import UnknownNameError
     from thalweg.formula import Rule
 
     if isinstance(entry.thing, Rule | MatrixMethod):
         _refuse_steps(name, steps)
         print_rule(console, entry.thing(), _kept(usual_chain(entry.thing()), state_dtype))
+    elif isinstance(entry.thing, Descent):
+        _refuse_steps(name, steps)
+        print_descent(console, entry.thing, name=name, title=title_of(name))
+    elif isinstance(entry.thing, type) and issubclass(entry.thing, Part):
+        _refuse_steps(name, steps)
+        print_part(console, entry.thing)
     elif callable(entry.thing) and entry.shelf in (Shelf.schedules, Shelf.stages):
         _refuse_steps(name, steps)
         print_kind(console, name, entry.thing)
@@ -133,8 +146,11 @@ def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None,
 def _explain_value(console: Console, text: str, value: object, steps: int | None, state_dtype: str | None) -> None:
     from thalweg.chain import Chain, Route, Step, Whole
     from thalweg.cli.chain_page import print_chain, print_route
+    from thalweg.cli.descent_page import print_descent, print_part
     from thalweg.cli.rule_page import print_rule, usual_chain
     from thalweg.cli.schedule_page import print_schedule
+    from thalweg.descent import Descent
+    from thalweg.descent.part import Part
     from thalweg.errors import ChainError
     from thalweg.formula import Stage
     from thalweg.schedules import Schedule, constant
@@ -154,8 +170,16 @@ def _explain_value(console: Console, text: str, value: object, steps: int | None
         case Route():
             _refuse_steps(text, steps)
             print_route(console, value, _kept_in_route(value, state_dtype))
+        case Descent():
+            _refuse_steps(text, steps)
+            print_descent(console, value)
+        case Part():
+            _refuse_steps(text, steps)
+            print_part(console, value)
         case _:
-            raise ChainError(f"`{text}` is neither a rule, a chain nor a schedule; type for example {EXAMPLES}")
+            raise ChainError(
+                f"`{text}` is neither a rule, a chain, a schedule nor a descent; type for example {EXAMPLES}"
+            )
 
 
 def _refuse_steps(what: str, steps: int | None) -> None:
