@@ -31,43 +31,67 @@ def explain(
 ) -> None:
     """One rule, schedule, descent or chain: its formula or plot, where it is from, and what it is called elsewhere."""
     console = Console()
-    typed = what.strip()
+    typed = _typed(console, what.strip())
     if typed.isidentifier():
         _explain_entry(console, typed, find(typed), steps, state_dtype)
     else:
         _explain_value(console, typed, read(typed), steps, state_dtype)
 
 
+def _typed(console: Console, what: str) -> str:
+    """What is to be explained, under the name that it has here; a line says so, where that is another one."""
+    from thalweg.cli.catalogue import everything
+    from thalweg.lab.other_names import typed_here
+
+    if any(sign in what for sign in "(>*") or _quickly_found(what):
+        return what
+    names = everything()
+    alike = {_bare(name): name for name in reversed(names)}
+    typed = typed_here(what) or alike.get(_bare(what))
+    if typed is None or what in names:
+        return what
+    console.print(f"\n[dim]{what} is[/dim] {typed} [dim]here.[/dim]", soft_wrap=True)
+    return typed
+
+
+def _bare(name: str) -> str:
+    """The name as far as it matters: in small letters, without what stands between words."""
+    return name.casefold().replace("_", "").replace("-", "")
+
+
+def _quickly_found(name: str) -> Entry | None:
+    """The entry of that name on one of the shelves that are soon loaded."""
+    from thalweg.cli.catalogue import Shelf, contents
+
+    shelves = (contents(shelf) for shelf in (Shelf.rules, Shelf.stages, Shelf.schedules))
+    return next((entries[name] for entries in shelves if name in entries), None)
+
+
 def find(name: str) -> Entry:
     """The catalogue's entry of that name. Raises `UnknownNameError` with the nearest of all names."""
-    from thalweg.cli.catalogue import Shelf, contents, everything
+    from thalweg.cli.catalogue import everything
     from thalweg.errors import UnknownNameError, did_you_mean
 
-    for shelf in (Shelf.rules, Shelf.stages, Shelf.schedules):  # the others are slower to load
-        if name in (entries := contents(shelf)):
-            return entries[name]
+    quickly = _quickly_found(name)
+    if quickly is not None:
+        return quickly
     entries = everything()
     if name not in entries:
         nearest = did_you_mean(name, entries, otherwise="`thalweg list` names everything there is")
-        raise UnknownNameError(f"there is no rule `{name}`; {_said_elsewhere(name) or nearest}")
+        raise UnknownNameError(f"there is no rule `{name}`; {nearest}")
     return entries[name]
 
 
-def _said_elsewhere(name: str) -> str:
-    """What an optimizer of torch or Keras is called here, as SGD; nothing if the rule has that name here, too."""
+def _formulas_of(name: str) -> str:
+    """Which rules here an optimizer of torch is; nothing if it is none of theirs."""
     from thalweg import rules
 
-    catalogue = rules.catalogue()
-    spoken = [(rule, translation) for rule in catalogue.values() for translation in rule.translations]
-    found = {
-        rule.name: translation.name
-        for rule, translation in reversed(spoken)
-        if translation.library != "paper" and translation.name.rpartition(".")[2].casefold() == name.casefold()
-    }
-    if not found or name.casefold() in catalogue:
-        return ""
-    *others, last = (f"`{ours}`" for ours in reversed(found))
-    return f"{found[next(reversed(found))]} is {' or '.join(filter(None, [', '.join(others), last]))} here"
+    names = [
+        rule.name
+        for rule in rules.catalogue().values()
+        if any(translation.name == f"torch.optim.{name}" for translation in rule.translations)
+    ]
+    return ", ".join(names)
 
 
 def read(text: str) -> object:
@@ -135,9 +159,12 @@ def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None,
     elif isinstance(entry.thing, type) and issubclass(entry.thing, Part):
         _refuse_steps(name, steps)
         print_part(console, entry.thing)
-    elif callable(entry.thing) and entry.shelf in (Shelf.schedules, Shelf.stages):
+    elif callable(entry.thing) and entry.shelf in (Shelf.schedules, Shelf.stages, Shelf.optimizers):
         _refuse_steps(name, steps)
         print_kind(console, name, entry.thing)
+        formulas = _formulas_of(name)
+        if formulas:
+            console.print(f"\n[dim]Its formula:[/dim] {formulas}", soft_wrap=True)
     else:
         one = {Shelf.surfaces: "a test surface", Shelf.problems: "a training problem"}[entry.shelf]
         raise UnknownNameError(f"`{name}` is {one}, and has no formula to explain: {entry.line}; `thalweg race {name}`")
