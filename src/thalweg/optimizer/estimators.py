@@ -21,7 +21,7 @@ from torch.nn import functional
 from thalweg.errors import CurvatureError, HyperparameterError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torch import Tensor
     from torch.autograd.graph import Node
@@ -41,6 +41,8 @@ class Estimator(abc.ABC):
     seed: int = 0
     kind: ClassVar[Literal["diagonal", "product"]] = "diagonal"
     """What is estimated: the Hessian's diagonal, or its product with a vector drawn from N(0, I)."""
+    takes_function: ClassVar[bool] = False
+    """Whether it evaluates the loss itself, by `estimate_by`."""
     takes_ascent: ClassVar[bool] = True
     """Whether what it estimates from may be something that is maximised."""
 
@@ -56,6 +58,12 @@ class Estimator(abc.ABC):
 
         `of` has a graph, which is kept; `step` is how many steps have been made. Raises `CurvatureError`.
         """
+
+    def estimate_by(
+        self, function: Callable[[], Tensor], parameters: Sequence[Tensor], states: Sequence[Mapping[str, object]]
+    ) -> list[Tensor | None]:
+        """The same for an estimator that `takes_function`."""
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         fields = [(field.name, getattr(self, field.name), field.default) for field in dataclasses.fields(self)]
