@@ -1,0 +1,7 @@
+"""Curvature as linear operators."""
+
+from __future__ import annotations
+
+from thalweg.curvature.products import Products
+
+__all__ = ["Products"]
