@@ -75,7 +75,7 @@ def logistic() -> Regression:
 
 
 def softmax() -> Regression:
-    """Softmax regression: (1/N) Σ −log p_y, with p = softmax(Wx + b)."""
+    """Cross-entropy (1/N) Σ −log p_y, where p is the softmax of Wx + b."""
     model, X, X1, f = _design(CLASSES, 5)
     y = np.random.default_rng(6).integers(0, CLASSES, ROWS)
     p = np.exp(f) / np.exp(f).sum(1, keepdims=True)
