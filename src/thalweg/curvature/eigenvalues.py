@@ -72,7 +72,7 @@ def condition_number(A: Symmetric, *, tol: float | None = None, max_products: in
     if smallest <= least:
         raise CurvatureError(
             "a condition number is that of a positive definite matrix, and this one's eigenvalues go from "
-            f"{smallest:.3g} to {largest:.3g}, where less than {least:.1g} counts as zero; take Gauss–Newton or Fisher, "
+            f"{smallest:.3g} to {largest:.3g}, where less than {least:.1g} counts as zero; take Fisher, "
             "not the Hessian, add damping, or lower `tol`"
         )
     return largest / smallest
