@@ -103,6 +103,8 @@ def test_batches_of_any_size_add_up_to_the_whole(name: str, kind: Callable[..., 
     whole = kind(model, loss, (x, y), **given).to_dense()
     loader = DataLoader(TensorDataset(x, y), batch_size=7, shuffle=True)
     uneven = [(x[:2], y[:2]), (x[2:13], y[2:13]), (x[13:], y[13:])]
+    if name == "some labels ignored":
+        uneven.insert(0, (x[:3], torch.ones_like(y[:3])))  # all of them
     for data in (uneven, loader):
         assert gap(kind(model, loss, data, **given).to_dense(), whole) < 1e-13
     if kind is fisher and name != "weights":
@@ -380,6 +382,11 @@ BAD: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: fisher(network(), functional.cross_entropy, (x, y), likelihood=lambda f: Categorical(logits=f)) @ ONES,
         CurvatureError,
         "give `samples` to draw from the prediction",
+    ),
+    "no labels that count": (
+        lambda: of(nn.CrossEntropyLoss(ignore_index=1), (x, torch.ones_like(y))) @ ONES,
+        CurvatureError,
+        "no label of the data counts",
     ),
     "no samples": (lambda: fisher(network(), nn.MSELoss(), (x, y), samples=0), HyperparameterError, "`samples` is 0"),
 }

@@ -10,7 +10,7 @@ import torch
 
 from thalweg.curvature.differences import Differences
 from thalweg.curvature.products import Products
-from thalweg.errors import HyperparameterError, SecondDerivativeError, did_you_mean
+from thalweg.errors import CurvatureError, HyperparameterError, SecondDerivativeError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +50,8 @@ class Passes:
             divisor += batch.divisor
             self._kept = product if self.risk.is_one_batch else None
             del batch, product  # and so the graph, before there is the next one's
+        if not divisor:
+            raise CurvatureError("no label of the data counts: the loss ignores them all")
         return total if self.risk.reduction == "sum" else total / divisor
 
     def _of_batch(self, batch: Batch, columns: Tensor) -> tuple[Product, Tensor]:

@@ -52,7 +52,7 @@ class Risk:
         self._parameters = self.layout.join(self.layout.parameters)
         for batch in self.data:
             once, twice = (self._computed(0, batch).loss.item() for _ in range(2))
-            if once != twice:
+            if once != twice and math.isfinite(once):
                 raise CurvatureError(
                     f"the loss of the same batch was {once!r} and then {twice!r}; switch off what draws random "
                     "numbers, such as dropout, by `model.eval()`"
@@ -75,8 +75,9 @@ class Risk:
         losses: list[float] = []
         for number, given in enumerate(self.data):
             batch = self._computed(number, given)
-            losses.append(float(batch.loss.detach()) * batch.divisor)
-            yield batch
+            losses.append(float(batch.loss.detach()) * batch.divisor if batch.divisor else 0.0)
+            if batch.divisor:  # else all of its labels are ignored, and its mean is that of nothing
+                yield batch
             del batch  # its graph, before there is the next one's
         first, self._losses = self._losses or losses, self._losses or losses
         pairs = zip(losses, first, strict=False) if in_order else [(math.fsum(losses), math.fsum(first))]
@@ -92,9 +93,10 @@ class Risk:
         examples = (given if isinstance(given, Examples) else examples_of(given)).to(self.layout.device)
         compute = partial(self._compute, examples)
         loss, outputs = compute()
-        if not math.isfinite(loss.detach().item()):
+        divisor = self._divisor(examples, outputs)
+        if divisor and not math.isfinite(loss.detach().item()):
             raise CurvatureError(f"the loss of batch {number} is {loss.item()}; look for what is not finite in it")
-        return Batch(number, loss, outputs, examples.targets, self._divisor(examples, outputs), compute)
+        return Batch(number, loss, outputs, examples.targets, divisor, compute)
 
     def _compute(self, examples: Examples) -> tuple[Tensor, list[Tensor]]:
         buffers = list(self.model.buffers()) if isinstance(self.model, nn.Module) and self.model.training else []
