@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import thalweg as tw
@@ -85,12 +86,21 @@ class ESGD:
 
 
 class VSGD:
-    """`vsgd.ElementWise`, whose samples at the start are the first steps; its rate goes on counting meanwhile."""
+    """An oracle whose samples at the start are the first steps; its rate goes on counting meanwhile."""
 
-    def __init__(self, p0: Sequence[Array], lr: Callable[[int], float], *, samples: int, slow_start: float) -> None:
-        self.p, self.lr, self.count, self.slow_start = float64s(p0), lr, samples, slow_start
+    def __init__(
+        self,
+        oracle: Callable[..., Any],
+        p0: Sequence[Array],
+        lr: Callable[[int], float],
+        *,
+        samples: int,
+        **settings: float,
+    ) -> None:
+        self.p, self.lr, self.count = float64s(p0), lr, samples
+        self.begin = partial(oracle, **settings)
         self.samples: list[tuple[Sequence[Array], Sequence[Array]]] = []
-        self.oracle: vsgd.ElementWise | None = None
+        self.oracle: Any = None
 
     def step(self, gradients: Sequence[Array], given: Given) -> list[Array]:
         assert given.curvature is not None
@@ -98,9 +108,7 @@ class VSGD:
             return self.oracle.step(gradients, given.curvature)
         self.samples.append((gradients, given.curvature))
         if len(self.samples) == self.count:
-            self.oracle = vsgd.ElementWise(
-                self.p, lambda k: self.lr(k + self.count), bootstrap=self.samples, slow_start=self.slow_start
-            )
+            self.oracle = self.begin(self.p, lambda k: self.lr(k + self.count), bootstrap=self.samples)
         return float64s(self.p)
 
 
@@ -136,8 +144,18 @@ GIVEN_DIALECTS = (
     GivenDialect(
         "vsgd",
         lambda rate: tw.chain(tw.vsgd(samples=5, slow_start=3.0), tw.step(rate)),
-        VSGD,
+        partial(VSGD, vsgd.ElementWise),
         {"samples": 5, "slow_start": 3.0},
+        rate=1.0,
+        every=1,
+    ),
+    GivenDialect(
+        "vsgd by differences",
+        lambda rate: tw.chain(
+            tw.vsgd(samples=5, slow_start=1.5, outlier=0.7, eps=1e-3, form="differences"), tw.step(rate)
+        ),
+        partial(VSGD, vsgd.FiniteDifferences),
+        {"samples": 5, "slow_start": 1.5, "outlier": 0.7, "eps": 1e-3},
         rate=1.0,
         every=1,
     ),

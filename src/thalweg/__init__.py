@@ -99,7 +99,7 @@ from thalweg.schedules import (
 )
 
 if TYPE_CHECKING:
-    from thalweg import descent, lab, report, surfaces
+    from thalweg import curvature, descent, lab, report, surfaces
     from thalweg.descent import minimize
     from thalweg.lab.problem import Problem
     from thalweg.optimizer import (
@@ -122,6 +122,7 @@ if TYPE_CHECKING:
         Rprop,
         SparseAdam,
         equilibration,
+        finite_difference,
         functional,
         gauss_newton_bartlett,
         hutchinson,
@@ -141,7 +142,7 @@ _HOMES = {
     **dict.fromkeys(("doubts", "roles"), "thalweg.optimizer.roles"),
     "Problem": "thalweg.lab.problem",
     "minimize": "thalweg.descent",
-    **dict.fromkeys(("equilibration", "gauss_newton_bartlett", "hutchinson"), "thalweg.optimizer"),
+    **dict.fromkeys(("equilibration", "finite_difference", "gauss_newton_bartlett", "hutchinson"), "thalweg.optimizer"),
     **dict.fromkeys(
         ("ASGD", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer"),
         "thalweg.optimizer",
@@ -155,7 +156,7 @@ _HOMES = {
     ),
 }
 """Where the names that need torch are at home."""
-_ROOMS = ("descent", "lab", "report", "surfaces")
+_ROOMS = ("curvature", "descent", "lab", "report", "surfaces")
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # whatever the name stands for
@@ -212,6 +213,7 @@ __all__ = [
     "clip_value",
     "constant",
     "cosine",
+    "curvature",
     "d_adapt_adam",
     "d_adapt_sgd",
     "decay",
@@ -225,6 +227,7 @@ __all__ = [
     "errors",
     "esgd",
     "exponential",
+    "finite_difference",
     "full_matrix_adagrad",
     "functional",
     "gauss_newton_bartlett",

@@ -7,7 +7,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from thalweg import matrix, rules, schedules, surfaces
+from thalweg import descent, matrix, rules, schedules, surfaces
 from thalweg.cli.app import app
 from thalweg.cli.catalogue import Shelf, contents, everything
 
@@ -19,15 +19,17 @@ def test_list_names_every_rule_stage_schedule_surface_and_problem() -> None:
     named = [line.split()[0] for line in lines if line]
     kinds = {name for name in schedules.__all__ if isinstance(getattr(schedules, name), type)} - {"Schedule"}
     expected = {*rules.catalogue(), *matrix.catalogue(), *kinds, *surfaces.catalogue()}
+    expected |= {*descent.methods(), "armijo", "gradient_norm", "normalised_steepest"}
     expected |= {"clip_value", "decay", "step", "chain", "route"}
     assert expected | {"mnist_softmax", "mnist_mlp", "quadratic_deep"} <= set(named)
 
 
 def test_list_groups_them_under_titles() -> None:
     lines = run(app, ["list"]).stdout.splitlines()
-    begins = ["Update rules", "Methods that see", "Stages", "Schedules", "Test surfaces", "Training problems"]
+    begins = ["Update rules", "Methods that see", "Stages", "Schedules"]
+    begins += ["Optimizers", "Descents", "Parts of a descent", "Test surfaces", "Training problems"]
     titles = [line for before, line in zip(["", *lines], lines, strict=False) if not before and line]
-    assert [title.startswith(begin) for title, begin in zip(titles, begins, strict=True)] == [True] * 6
+    assert [title.startswith(begin) for title, begin in zip(titles, begins, strict=True)] == [True] * 9
     place = {begin: lines.index(title) for begin, title in zip(begins, titles, strict=True)}
     decay = next(i for i, line in enumerate(lines) if line.startswith("decay "))
     cosine = next(i for i, line in enumerate(lines) if line.startswith("cosine "))

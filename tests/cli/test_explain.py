@@ -17,6 +17,7 @@ from thalweg.cli.translation_table import calls, sentence
 from thalweg.errors import ChainError, UnknownNameError
 from thalweg.formula import Direction, TensorZeros, Update, norm, rule
 from thalweg.kernels import plan
+from thalweg.lab.other_names import ELSEWHERE
 
 
 @rule(title="A rule", source="a test")
@@ -254,12 +255,6 @@ def test_passes_and_coarse_states_are_counted_by_themselves() -> None:
     [
         ("adm", 2, "there is no rule `adm`; did you mean `adam`"),
         ("cosin", 2, "did you mean `cosine`"),
-        ("ADAM", 2, "there is no rule `ADAM`; did you mean `adam`?"),
-        (
-            "SGD",
-            2,
-            "torch.optim.SGD is `gradient_descent`, `heavy_ball`, `heavy_ball_two_sequences` or `nesterov` here",
-        ),
         ("xyzzy", 2, "there is no rule `xyzzy`; `thalweg list` names everything there is"),
         ("decya", 2, "did you mean `decay`?"),
         ("rosenbrok", 2, "did you mean `rosenbrock`?"),
@@ -270,7 +265,7 @@ def test_passes_and_coarse_states_are_counted_by_themselves() -> None:
         ("chain(adam())", 2, "gives a direction and no step follows"),
         ("__import__('os').getcwd()", 2, "is more than a typed chain holds: calls of stages, rules"),
         ("adam(beta1=2)", 2, "`beta1` is 2; it must lie in [0, 1)"),
-        ("(1, 2)", 2, "`(1, 2)` is neither a rule, a chain nor a schedule"),
+        ("(1, 2)", 2, "`(1, 2)` is neither a rule, a chain, a schedule nor a descent"),
         ("adam(lr=0.1)", 2, "no hyper-parameter `lr`; the learning rate stands behind it: chain(adam(), step(…))"),
         ("cosine(0.1)", 2, "cosine() missing 1 required keyword-only argument: 'steps'"),
         ("warmup(500).until(9)", 2, "has no value until something follows it"),
@@ -311,3 +306,32 @@ def test_a_sentence_says_for_which_dialect_and_what_to_watch_for() -> None:
     assert said[4] == (
         "form='torch': keras.optimizers.SGD(learning_rate=lr, momentum=beta); while the rate is constant"
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "here", "shown"),
+    [
+        ("ADAMW", "adamw", "AdamW  adamw"),
+        ("sam", "SAM", "SAM(params, chain,"),
+        ("amsgrad", "adam(amsgrad=True)", "vₘₐₓ ← max(vₘₐₓ, v)"),
+        ("SGDW", "chain(heavy_ball(), step(lr), decoupled_decay(1e-4))", "p ← moved - λ⋅p"),
+        ("lookahead_nesterov", "LookAheadNesterov", "LookAheadNesterov(params, chain,"),
+        ("rprop+", "rprop(form='rprop+')", "Rprop"),
+    ],
+)
+def test_another_name_is_said_to_be_what_it_is_here(typed: str, here: str, shown: str) -> None:
+    answer = CliRunner().invoke(app, ["explain", typed])
+    assert answer.stdout.splitlines()[1] == f"{typed} is {here} here."
+    assert shown in answer.stdout
+
+
+def test_every_other_name_can_be_explained() -> None:
+    for name, typed in ELSEWHERE.items():
+        answer = CliRunner().invoke(app, ["explain", name])
+        assert answer.exit_code == 0, (name, typed, answer.exception)
+
+
+def test_a_class_of_torchs_names_the_rules_that_it_is() -> None:
+    answer = CliRunner().invoke(app, ["explain", "SGD"]).stdout
+    assert "SGD(params, lr=0.001, momentum=0," in answer
+    assert "Its formula: gradient_descent, heavy_ball, heavy_ball_two_sequences, nesterov" in answer

@@ -192,6 +192,7 @@ MODEL_ORACLES: dict[tuple[str, str], Callable[..., Any]] = {
     ("sophia", "paper"): sophia.Paper,
     ("sophia", "gauss_newton_of_code"): sophia.GaussNewtonOfCode,
     ("vsgd", "element_wise"): vsgd.ElementWise,
+    ("vsgd", "finite_differences"): vsgd.FiniteDifferences,
     ("esgd", "paper"): esgd.Paper,
     ("sgdw", "decoupled"): sgdw.Decoupled,
     ("sgdw", "l2"): sgdw.L2,

@@ -100,6 +100,16 @@ def test_vsgd_by_hand():
     np.testing.assert_allclose([slow.v, slow.h], [[[3.0]], [[6.0]]])
 
 
+def test_vsgd_by_differences_by_hand():
+    # From gradients 1, 3 and curvatures 2, 4: ḡ = 2, v̄ = 5, h̄ = 3, q̄ = 10, τ = 2. 2 and 3 are no outliers: v̄ = 9/2,
+    # q̄ = 19/2, η = 8/9·6/19. In the other element 9 is one: τ = 3, ḡ = 13/3, v̄ = 91/3, so ḡ²/v̄ = 13/21; q̄ = 29/3.
+    bootstrap = [([[1.0, 1.0]], [[2.0, 2.0]]), ([[3.0, 3.0]], [[4.0, 4.0]])]
+    oracle = MODEL_ORACLES["vsgd", "finite_differences"]([[0.0, 0.0]], bootstrap=bootstrap, slow_start=1.0, eps=0.0)
+    path = oracle.step([[2.0, 9.0]], [[3.0, -3.0]])
+    np.testing.assert_allclose(path, [[-16 / 9 * 6 / 19, -9 * 13 / 21 * 9 / 29]])
+    np.testing.assert_allclose(oracle.tau, [[1 / 9 * 2 + 1, 8 / 21 * 3 + 1]])
+
+
 def test_esgd_divides_by_the_root_of_the_mean_square_of_the_products():
     oracle = MODEL_ORACLES["esgd", "paper"]([[0.0]], 1.0, damping=1.0)
     path = [oracle.step([[4.0]], squares)[0][0] for squares in ([[9.0]], None, [[9.0]], [[0.0]])]

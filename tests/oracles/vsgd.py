@@ -56,3 +56,51 @@ class ElementWise:
             self.tau[i] = (1 - certainty) * self.tau[i] + 1
             self.p[i] = self.p[i] - scale * certainty / self.h[i] * g
         return float64s(self.p)
+
+
+class FiniteDifferences:
+    """vSGD-fd with one sample a step: η = (ḡ²/v̄)·(h̄/q̄), where q̄ is the mean of h²; an outlier makes τ longer by 1.
+
+    Schaul and LeCun, arXiv:1301.3764, and the first author's code (schaul/py-optim, vsgd.py). An outlier is a gradient
+    or a curvature further from its mean than `outlier` of its standard deviations. What is given as curvature is the
+    difference of two gradients over the distance between them. Samples at the start are taken as in `ElementWise`, with
+    `slow_start` squared for q̄, as in the authors' other code (optim.vsgdfd for Lua's Torch).
+    """
+
+    def __init__(
+        self,
+        p0: Sequence[ArrayLike],
+        lr: float | Callable[[int], float] = 1.0,
+        *,
+        bootstrap: Sequence[tuple[Sequence[ArrayLike], Sequence[ArrayLike]]],
+        slow_start: float = 2.0,
+        outlier: float = 2.0,
+        eps: float = 1e-9,
+    ) -> None:
+        self.p, self.lr, self.t, self.outlier, self.eps = float64s(p0), lr, 0, outlier, eps
+        n = len(bootstrap)
+        self.mean_g = [sum(np.asarray(g[i]) for g, _ in bootstrap) / n for i in range(len(self.p))]
+        self.mean_g2 = [sum(np.asarray(g[i]) ** 2 for g, _ in bootstrap) / n * slow_start for i in range(len(self.p))]
+        self.mean_h = [sum(np.abs(h[i]) for _, h in bootstrap) / n * slow_start for i in range(len(self.p))]
+        self.mean_h2 = [sum(np.square(h[i]) for _, h in bootstrap) / n * slow_start**2 for i in range(len(self.p))]
+        self.tau = [np.full_like(p, n) for p in self.p]
+
+    def _is_outlier(self, value: Array, mean: Array, mean_square: Array) -> Array:
+        return (value - mean) ** 2 > self.outlier**2 * (mean_square - mean**2)
+
+    def step(self, gradients: Sequence[ArrayLike], hessians: Sequence[ArrayLike]) -> list[Array]:
+        scale = at(self.lr, self.t)
+        self.t += 1
+        for i, (g, h) in enumerate(zip(float64s(gradients), map(np.abs, float64s(hessians)), strict=True)):
+            strange = self._is_outlier(g, self.mean_g[i], self.mean_g2[i])
+            strange |= self._is_outlier(h, self.mean_h[i], self.mean_h2[i])
+            self.tau[i] = np.where(strange, self.tau[i] + 1, self.tau[i])
+            pull = 1 / self.tau[i]
+            self.mean_g[i] = self.mean_g[i] + pull * (g - self.mean_g[i])
+            self.mean_g2[i] = self.mean_g2[i] + pull * (g**2 - self.mean_g2[i])
+            self.mean_h[i] = self.mean_h[i] + pull * (h - self.mean_h[i])
+            self.mean_h2[i] = self.mean_h2[i] + pull * (h**2 - self.mean_h2[i])
+            certainty = self.mean_g[i] ** 2 / self.mean_g2[i]
+            self.p[i] = self.p[i] - scale * certainty * (self.mean_h[i] + self.eps) / (self.mean_h2[i] + self.eps) * g
+            self.tau[i] = (1 - certainty) * self.tau[i] + 1
+        return float64s(self.p)

@@ -21,6 +21,9 @@ class Shelf(StrEnum):
     matrix = "matrix"
     stages = "stages"
     schedules = "schedules"
+    optimizers = "optimizers"
+    descents = "descents"
+    parts = "parts"
     surfaces = "surfaces"
     problems = "problems"
 
@@ -30,6 +33,9 @@ TITLES = {
     Shelf.matrix: "Methods that see a weight as a matrix: chain(METHOD(only='matrix'), adam(skip='matrix'), step(…))",
     Shelf.stages: "Stages around a rule: chain(STAGE, rule, STAGE, step(…))",
     Shelf.schedules: "Schedules, of the learning rate or of any hyper-parameter",
+    Shelf.optimizers: "Optimizers with a class of their own: tw.NAME(model.parameters(), …)",
+    Shelf.descents: "Descents, for functions that can be evaluated again and again: tw.minimize(f, x0, NAME)",
+    Shelf.parts: "Parts of a descent: descent(direction=…, step_size=…, stop=…)",
     Shelf.surfaces: "Test surfaces (thalweg race NAME)",
     Shelf.problems: "Training problems (thalweg race NAME)",
 }
@@ -47,7 +53,7 @@ class Entry:
 def list_catalogue(
     what: Annotated[Shelf | None, typer.Argument(help="Only these; without it, everything.")] = None,
 ) -> None:
-    """The catalogue: rules, matrix methods, stages of a chain, schedules, test surfaces, training problems."""
+    """The catalogue: rules, matrix methods, stages, schedules, optimizers, descents, surfaces, problems."""
     console = Console()
     for shelf in [what] if what else list(Shelf):
         console.print(Text(f"\n{TITLES[shelf]}", style="bold"), soft_wrap=True)
@@ -68,6 +74,9 @@ def contents(shelf: Shelf) -> dict[str, Entry]:
         Shelf.matrix: _matrix_methods,
         Shelf.stages: _stages,
         Shelf.schedules: _schedules,
+        Shelf.optimizers: _optimizers,
+        Shelf.descents: _descents,
+        Shelf.parts: _parts,
         Shelf.surfaces: _surfaces,
         Shelf.problems: _problems,
     }[shelf]()
@@ -114,6 +123,37 @@ def _schedules() -> Iterator[tuple[str, object, str]]:
         kind = getattr(schedules, name)
         if isinstance(kind, type) and kind is not schedules.Schedule:
             yield name, kind, first_line(kind.__doc__)
+
+
+def _optimizers() -> Iterator[tuple[str, object, str]]:
+    import torch
+
+    import thalweg
+
+    for name in thalweg.__all__:
+        kind = getattr(thalweg, name)
+        if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer):
+            yield name, kind, first_line(kind.__doc__)
+
+
+def _descents() -> Iterator[tuple[str, object, str]]:
+    from thalweg.descent import methods
+    from thalweg.descent.titles import title_of
+
+    for name, method in methods().items():
+        yield name, method, f"{title_of(name)}. {first_line(method.direction.__doc__)}"
+
+
+def _parts() -> Iterator[tuple[str, object, str]]:
+    """The directions, step sizes and stopping rules; a direction that a method is named after stands there."""
+    from thalweg import descent
+    from thalweg.descent.part import Part
+
+    named = descent.methods()
+    for name in descent.__all__:
+        part = getattr(descent, name)
+        if name not in named and isinstance(part, type) and issubclass(part, Part):
+            yield name, part, first_line(part.__doc__)
 
 
 def _surfaces() -> Iterator[tuple[str, object, str]]:

@@ -1,4 +1,4 @@
-"""`thalweg explain WHAT`: one rule, one schedule, or a whole chain, drawn in the terminal."""
+"""`thalweg explain WHAT`: one rule, one schedule, one descent, or a whole chain, drawn in the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from thalweg.cli.catalogue import Entry
     from thalweg.optimizer.state_dtypes import StateDtypes
 
-EXAMPLES = "adam, 'chain(adam(), decay(0.1), step(1e-3))' or 'warmup(500) >> cosine(3e-4, steps=10_000)'"
+EXAMPLES = (
+    "adam, bfgs, 'chain(adam(), decay(0.1), step(1e-3))', 'warmup(500) >> cosine(3e-4, steps=10_000)' or "
+    "'descent(direction=bfgs(), step_size=armijo())'"
+)
 
 
 def explain(
@@ -26,45 +29,69 @@ def explain(
         typer.Option(help="Count bytes with states in `bfloat16`, `8bit`, … or each in its own: `m=bfloat16,v=8bit`."),
     ] = None,
 ) -> None:
-    """One rule, schedule or chain: its formula or its plot, where it is from, and what it is called elsewhere."""
+    """One rule, schedule, descent or chain: its formula or plot, where it is from, and what it is called elsewhere."""
     console = Console()
-    typed = what.strip()
+    typed = _typed(console, what.strip())
     if typed.isidentifier():
         _explain_entry(console, typed, find(typed), steps, state_dtype)
     else:
         _explain_value(console, typed, read(typed), steps, state_dtype)
 
 
+def _typed(console: Console, what: str) -> str:
+    """What is to be explained, under the name that it has here; a line says so, where that is another one."""
+    from thalweg.cli.catalogue import everything
+    from thalweg.lab.other_names import typed_here
+
+    if any(sign in what for sign in "(>*") or _quickly_found(what):
+        return what
+    names = everything()
+    alike = {_bare(name): name for name in reversed(names)}
+    typed = typed_here(what) or alike.get(_bare(what))
+    if typed is None or what in names:
+        return what
+    console.print(f"\n[dim]{what} is[/dim] {typed} [dim]here.[/dim]", soft_wrap=True)
+    return typed
+
+
+def _bare(name: str) -> str:
+    """The name as far as it matters: in small letters, without what stands between words."""
+    return name.casefold().replace("_", "").replace("-", "")
+
+
+def _quickly_found(name: str) -> Entry | None:
+    """The entry of that name on one of the shelves that are soon loaded."""
+    from thalweg.cli.catalogue import Shelf, contents
+
+    shelves = (contents(shelf) for shelf in (Shelf.rules, Shelf.stages, Shelf.schedules))
+    return next((entries[name] for entries in shelves if name in entries), None)
+
+
 def find(name: str) -> Entry:
     """The catalogue's entry of that name. Raises `UnknownNameError` with the nearest of all names."""
-    from thalweg.cli.catalogue import Shelf, contents, everything
+    from thalweg.cli.catalogue import everything
     from thalweg.errors import UnknownNameError, did_you_mean
 
-    for shelf in (Shelf.rules, Shelf.stages, Shelf.schedules):  # the others are slower to load
-        if name in (entries := contents(shelf)):
-            return entries[name]
+    quickly = _quickly_found(name)
+    if quickly is not None:
+        return quickly
     entries = everything()
     if name not in entries:
         nearest = did_you_mean(name, entries, otherwise="`thalweg list` names everything there is")
-        raise UnknownNameError(f"there is no rule `{name}`; {_said_elsewhere(name) or nearest}")
+        raise UnknownNameError(f"there is no rule `{name}`; {nearest}")
     return entries[name]
 
 
-def _said_elsewhere(name: str) -> str:
-    """What an optimizer of torch or Keras is called here, as SGD; nothing if the rule has that name here, too."""
+def _formulas_of(name: str) -> str:
+    """Which rules here an optimizer of torch is; nothing if it is none of theirs."""
     from thalweg import rules
 
-    catalogue = rules.catalogue()
-    spoken = [(rule, translation) for rule in catalogue.values() for translation in rule.translations]
-    found = {
-        rule.name: translation.name
-        for rule, translation in reversed(spoken)
-        if translation.library != "paper" and translation.name.rpartition(".")[2].casefold() == name.casefold()
-    }
-    if not found or name.casefold() in catalogue:
-        return ""
-    *others, last = (f"`{ours}`" for ours in reversed(found))
-    return f"{found[next(reversed(found))]} is {' or '.join(filter(None, [', '.join(others), last]))} here"
+    names = [
+        rule.name
+        for rule in rules.catalogue().values()
+        if any(translation.name == f"torch.optim.{name}" for translation in rule.translations)
+    ]
+    return ", ".join(names)
 
 
 def read(text: str) -> object:
@@ -114,17 +141,30 @@ def _kept_in_route(typed: Route, state_dtype: str | None) -> StateDtypes | None:
 def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None, state_dtype: str | None) -> None:
     from thalweg.chain import MatrixMethod
     from thalweg.cli.catalogue import Shelf
+    from thalweg.cli.descent_page import print_descent, print_part
     from thalweg.cli.rule_page import print_rule, usual_chain
     from thalweg.cli.schedule_page import print_kind
+    from thalweg.descent import Descent
+    from thalweg.descent.part import Part
+    from thalweg.descent.titles import title_of
     from thalweg.errors import UnknownNameError
     from thalweg.formula import Rule
 
     if isinstance(entry.thing, Rule | MatrixMethod):
         _refuse_steps(name, steps)
         print_rule(console, entry.thing(), _kept(usual_chain(entry.thing()), state_dtype))
-    elif callable(entry.thing) and entry.shelf in (Shelf.schedules, Shelf.stages):
+    elif isinstance(entry.thing, Descent):
+        _refuse_steps(name, steps)
+        print_descent(console, entry.thing, name=name, title=title_of(name))
+    elif isinstance(entry.thing, type) and issubclass(entry.thing, Part):
+        _refuse_steps(name, steps)
+        print_part(console, entry.thing)
+    elif callable(entry.thing) and entry.shelf in (Shelf.schedules, Shelf.stages, Shelf.optimizers):
         _refuse_steps(name, steps)
         print_kind(console, name, entry.thing)
+        formulas = _formulas_of(name)
+        if formulas:
+            console.print(f"\n[dim]Its formula:[/dim] {formulas}", soft_wrap=True)
     else:
         one = {Shelf.surfaces: "a test surface", Shelf.problems: "a training problem"}[entry.shelf]
         raise UnknownNameError(f"`{name}` is {one}, and has no formula to explain: {entry.line}; `thalweg race {name}`")
@@ -133,8 +173,11 @@ def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None,
 def _explain_value(console: Console, text: str, value: object, steps: int | None, state_dtype: str | None) -> None:
     from thalweg.chain import Chain, Route, Step, Whole
     from thalweg.cli.chain_page import print_chain, print_route
+    from thalweg.cli.descent_page import print_descent, print_part
     from thalweg.cli.rule_page import print_rule, usual_chain
     from thalweg.cli.schedule_page import print_schedule
+    from thalweg.descent import Descent
+    from thalweg.descent.part import Part
     from thalweg.errors import ChainError
     from thalweg.formula import Stage
     from thalweg.schedules import Schedule, constant
@@ -154,8 +197,16 @@ def _explain_value(console: Console, text: str, value: object, steps: int | None
         case Route():
             _refuse_steps(text, steps)
             print_route(console, value, _kept_in_route(value, state_dtype))
+        case Descent():
+            _refuse_steps(text, steps)
+            print_descent(console, value)
+        case Part():
+            _refuse_steps(text, steps)
+            print_part(console, value)
         case _:
-            raise ChainError(f"`{text}` is neither a rule, a chain nor a schedule; type for example {EXAMPLES}")
+            raise ChainError(
+                f"`{text}` is neither a rule, a chain, a schedule nor a descent; type for example {EXAMPLES}"
+            )
 
 
 def _refuse_steps(what: str, steps: int | None) -> None:

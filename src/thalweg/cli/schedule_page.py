@@ -32,13 +32,13 @@ SETTLES = {
 
 
 def print_kind(console: Console, name: str, kind: Callable[..., object]) -> None:
-    """A kind of schedule, or the stage `step`: how it is called, and its docstring."""
+    """What has no formula, as a kind of schedule, or an optimizer's class: how it is called, and its docstring."""
     called = inspect.signature(kind)
     bare = [argument.replace(annotation=inspect.Parameter.empty) for argument in called.parameters.values()]
     typed = called.replace(parameters=bare, return_annotation=inspect.Signature.empty)
     console.print(Text.assemble("\n", (name, "bold cyan"), (str(typed), "cyan"), "\n"))
     console.print(Text(inspect.getdoc(kind) or ""))
-    if isinstance(kind, type):
+    if isinstance(kind, type) and issubclass(kind, Schedule):
         console.print(Text(f"\nTyped with its settings it is plotted: thalweg explain '{name}(…)'", style="dim"))
 
 

@@ -33,14 +33,14 @@ class Part(ABC):  # noqa: B024  # each kind of part says what it must answer
         return f"{type(self).__name__}({', '.join(arguments)})"
 
 
-def number(allowed: Range, **settings: Any) -> Any:  # noqa: ANN401  # as `dataclasses.field`, whatever the field is
-    """A field for a number in a range; `None` only where it is the default."""
-    return field(metadata={"range": allowed, "whole": False}, **settings)
+def number(allowed: Range, *, source: str = "", **settings: Any) -> Any:  # noqa: ANN401  # as `dataclasses.field`, whatever the field is
+    """A field for a number in a range; `None` only where it is the default, which `source` says the origin of."""
+    return field(metadata={"range": allowed, "whole": False, "source": source}, **settings)
 
 
-def whole(at_least: int, **settings: Any) -> Any:  # noqa: ANN401  # as above
-    """A field for a whole number; `None` only where it is the default."""
-    return field(metadata={"range": Range(at_least), "whole": True}, **settings)
+def whole(at_least: int, *, source: str = "", **settings: Any) -> Any:  # noqa: ANN401  # as above
+    """A field for a whole number; `None` only where it is the default, which `source` says the origin of."""
+    return field(metadata={"range": Range(at_least), "whole": True, "source": source}, **settings)
 
 
 def _checked(owner: str, known: dataclasses.Field[Any], value: Any) -> Any:  # noqa: ANN401  # user code may pass anything

@@ -78,7 +78,7 @@ class any_of(StoppingRule):
 
 @dataclass(frozen=True, repr=False)
 class _Norm(StoppingRule):
-    tolerance: float = number(_TOLERANCE, default=1e-5)
+    tolerance: float = number(_TOLERANCE, default=1e-5, source="SciPy's gtol")
     _: KW_ONLY
     order: Literal[1, 2] | float = math.inf
 
@@ -118,7 +118,7 @@ class step_length(_Norm):
 class value_change(StoppingRule):
     """The last step changed the value by at most the tolerance; a flat stretch meets that, too."""
 
-    tolerance: float = number(_TOLERANCE, default=1e-9)
+    tolerance: float = number(_TOLERANCE, default=1e-9, source="ours")
 
     def met(self, progress: Progress) -> str | None:
         """Why to stop here, or `None`."""

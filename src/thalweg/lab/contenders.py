@@ -15,6 +15,7 @@ from thalweg.chain import chain, matrix_methods, step
 from thalweg.errors import UnknownNameError, did_you_mean
 from thalweg.formula import Rule
 from thalweg.lab.grid import Grid
+from thalweg.lab.other_names import typed_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +87,9 @@ def get(text: str) -> Contender:
         return read_chain(text)
     catalogue: dict[str, Rule | MatrixMethod] = {**rules.catalogue(), **matrix_methods()}
     if text not in catalogue:
-        raise UnknownNameError(f"there is no optimizer `{text}` to race; {did_you_mean(text, catalogue)}")
+        known = typed_here(text)
+        nearest = f"it is `{known}` here" if known else did_you_mean(text, catalogue)
+        raise UnknownNameError(f"there is no optimizer `{text}` to race; {nearest}")
     found = catalogue[text]
     rule = found if isinstance(found, Rule) else found.rule
     rate = rule.learning_rate

@@ -1,7 +1,8 @@
 """What may be typed for a chain, and what it stands for: read as Python has it, never executed.
 
-Calls of stages, rules, matrix methods and schedules, with or without `tw.` before them; schedules composed by `>>`, `*`
-and `.until()`; literals, lists, tuples and the dictionary of a `route`; numbers computed by `+ - * / **`.
+Calls of stages, rules, matrix methods, schedules and the parts of a descent, with or without `tw.` before them;
+schedules composed by `>>`, `*` and `.until()`, stopping rules by `|`; literals, lists, tuples and the dictionary of a
+`route`; numbers computed by `+ - * / **`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import operator
 import sys
 from typing import TYPE_CHECKING
 
-from thalweg import rules, schedules
+from thalweg import descent, rules, schedules
 from thalweg.chain import chain, matrix_methods, route, stages, step
+from thalweg.descent.part import Part
+from thalweg.descent.stopping import StoppingRule
 from thalweg.errors import ChainError, ThalwegError, UnknownNameError, did_you_mean
 from thalweg.schedules import Schedule
 
@@ -31,6 +34,7 @@ _OPERATORS: Mapping[type[ast.operator], Callable[..., object]] = {
     ast.Div: operator.truediv,
     ast.Pow: operator.pow,
     ast.RShift: operator.rshift,
+    ast.BitOr: operator.or_,
 }
 _OF_SCHEDULES = (ast.RShift, ast.Mult)
 
@@ -76,7 +80,14 @@ def _callables() -> dict[str, Callable[..., object]]:
     kinds = {
         name: kind for name, kind in kinds.items() if isinstance(kind, type) and name not in {"Schedule", "custom"}
     }
-    return {**composing, **stages(), **matrix_methods(), **rules.catalogue(), **kinds}
+    return {**composing, **stages(), **matrix_methods(), **rules.catalogue(), **kinds, **_of_descents()}
+
+
+def _of_descents() -> dict[str, Callable[..., object]]:
+    """`descent`, and the parts that it composes."""
+    parts = {name: getattr(descent, name) for name in descent.__all__}
+    parts = {name: part for name, part in parts.items() if isinstance(part, type) and issubclass(part, Part)}
+    return {"descent": descent.descent, **parts}
 
 
 class _Reader:
@@ -124,9 +135,13 @@ class _Reader:
         return found
 
     def _combine(self, node: ast.expr, sign: ast.operator, left: object, right: object) -> object:
-        """Two schedules, one after the other or multiplied; or two numbers."""
+        """Two schedules, one after the other or multiplied; two stopping rules; or two numbers."""
         if isinstance(sign, _OF_SCHEDULES) and (isinstance(left, Schedule) or isinstance(right, Schedule)):
             return self._try(_OPERATORS[type(sign)], left, right)
+        if isinstance(sign, ast.BitOr):
+            if isinstance(left, StoppingRule) and isinstance(right, StoppingRule):
+                return left | right
+            raise self._too_much(node)
         a, b = self._number(left, node), self._number(right, node)
         if isinstance(sign, ast.RShift) or (isinstance(sign, ast.Pow) and abs(b) > LARGEST_POWER):
             raise self._too_much(node)

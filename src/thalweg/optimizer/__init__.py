@@ -19,6 +19,7 @@ from thalweg.optimizer.dropin import (
     SparseAdam,
 )
 from thalweg.optimizer.estimators import Estimator, equilibration, gauss_newton_bartlett, hutchinson
+from thalweg.optimizer.finite_difference import finite_difference
 from thalweg.optimizer.foreign import load_torch_state, torch_state
 from thalweg.optimizer.functional import FunctionalOptimizer, FunctionalState, functional
 from thalweg.optimizer.load_report import LoadReport
@@ -49,6 +50,7 @@ __all__ = [
     "Rprop",
     "SparseAdam",
     "equilibration",
+    "finite_difference",
     "functional",
     "gauss_newton_bartlett",
     "hutchinson",

@@ -55,9 +55,14 @@ def _slot_of(member: Member) -> list[CurvatureSlot]:
 
 
 def estimate(
-    of: Tensor | Callable[[], Tensor], members: Sequence[Member], estimator: Estimator
+    of: Tensor | Callable[[], Tensor],
+    members: Sequence[Member],
+    estimator: Estimator,
+    states: Mapping[Tensor, Mapping[str, object]],
 ) -> dict[Tensor, Tensor]:
     """What is found for each of the members that `of` depends on: the mean of all processes.
+
+    `states` are the optimizer's, by parameter.
 
     Raises `CurvatureError`.
     """
@@ -68,6 +73,25 @@ def estimate(
             "hand estimates of your own to `take_curvature`, or use DistributedDataParallel"
         )
         raise CurvatureError(message)
+    moving = [member for member in members if member.parameter.requires_grad]
+    if any(member.reading.group["maximize"] for member in moving) and not estimator.takes_ascent:
+        raise CurvatureError(f"{estimator!r} is for a loss that is minimised, and a parameter group has `maximize`")
+    if estimator.takes_function and callable(of) and not isinstance(of, torch.Tensor):
+        parameters = [member.parameter for member in moving]
+        found = estimator.estimate_by(of, parameters, [states.get(member.whole, {}) for member in moving])
+    else:
+        found = _from_tensor(of, moving, estimator)
+    pairs = zip(moving, _averaged(moving, found) if are_several() else found, strict=True)
+    known = {member.parameter: value.detach() for member, value in pairs if value is not None}
+    if not known:
+        raise CurvatureError("the loss depends on none of the parameters that are stepped by its curvature")
+    return known
+
+
+def _from_tensor(
+    of: Tensor | Callable[[], Tensor], moving: Sequence[Member], estimator: Estimator
+) -> list[Tensor | None]:
+    """What is found by differentiating a tensor, or what a function returns."""
     if callable(of) and not isinstance(of, torch.Tensor):
         with torch.enable_grad():
             of = of()
@@ -79,17 +103,9 @@ def estimate(
             "`no_grad`, or detached, or depends on no parameter that takes a gradient"
         )
         raise CurvatureError(message)
-    moving = [member for member in members if member.parameter.requires_grad]
-    if any(member.reading.group["maximize"] for member in moving) and not estimator.takes_ascent:
-        raise CurvatureError(f"{estimator!r} is for a loss that is minimised, and a parameter group has `maximize`")
     step = max((int(member.reading.group["steps"]) for member in moving), default=0)
     with torch.enable_grad():
-        found = estimator.estimate(of, [m.parameter for m in moving], step) if moving else []
-    pairs = zip(moving, _averaged(moving, found) if are_several() else found, strict=True)
-    known = {member.parameter: value.detach() for member, value in pairs if value is not None}
-    if not known:
-        raise CurvatureError("the loss depends on none of the parameters that are stepped by its curvature")
-    return known
+        return estimator.estimate(of, [m.parameter for m in moving], step) if moving else []
 
 
 def as_estimates(values: Any, parameters: Sequence[Tensor], members: Sequence[Member]) -> dict[Tensor, Tensor]:  # noqa: ANN401  # user code may pass anything

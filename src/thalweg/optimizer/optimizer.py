@@ -201,7 +201,7 @@ class Optimizer(torch.optim.Optimizer):
         estimator = estimator_for(stepper.curved, self._curvature)
         if not now and (self._estimates is not None or not is_due(stepper.curved, estimator)):
             return False
-        return self._take(estimate(of, stepper.curved, estimator), stepper)
+        return self._take(estimate(of, stepper.curved, estimator, self.state), stepper)
 
     def take_curvature(self, values: Iterable[Tensor | None]) -> None:
         """Take estimates of one's own for the next step: one for each parameter, in their order, or None.

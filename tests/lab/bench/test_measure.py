@@ -81,7 +81,7 @@ def test_a_ratio_is_our_time_over_theirs_in_the_same_round() -> None:
 def test_a_rule_that_torch_does_not_fuse_is_held_against_its_default_alone() -> None:
     row = row_of(measure("rmsprop"), "rmsprop", TINY)
     assert [(other.name, other.call) for other in row.against] == [
-        ("torch default", "torch.optim.RMSprop(lr=1e-12, alpha=0.99, eps=1e-08)")
+        ("torch default", "torch.optim.RMSprop(lr=1e-12, alpha=0.99, eps=1e-08, centered=False)")
     ]
 
 
@@ -132,7 +132,9 @@ def test_the_record_says_where_when_and_with_what_and_is_json() -> None:
     (first, *_) = told["rows"]
     assert first["size"] == {"count": 3, "shape": [5]}
     assert first["seconds"].keys() == {"median", "low", "high"}
-    assert first["against"][0]["call"] == "torch.optim.Adam(lr=1e-12, eps=1e-08, fused=True)"
+    assert first["against"][0]["call"] == (
+        "torch.optim.Adam(lr=1e-12, betas=(0.9, 0.999), eps=1e-08, amsgrad=False, fused=True)"
+    )
 
 
 def test_progress_names_what_is_next_and_guesses_what_remains() -> None:

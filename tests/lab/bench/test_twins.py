@@ -15,7 +15,7 @@ from thalweg.lab.bench.measure import chain_of
 from thalweg.lab.bench.model import Model
 from thalweg.lab.bench.settings import Size
 from thalweg.lab.bench.torch_side import fuses, ours, torchs
-from thalweg.lab.bench.twins import TWINS, twin_of
+from thalweg.lab.bench.twins import twin_of
 from tolerances import TORCH, deviation
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from thalweg.lab.bench.turns import Contender
 
 STEPS = 40
+RATE = 0.1
+TWINS = {name: twin_of(name, None if rule.learning_rate is None else RATE) for name, rule in rules.catalogue().items()}
 IN_TORCH = [name for name, twin in TWINS.items() if twin.torch is not None]
 IN_OPTAX = [name for name, twin in TWINS.items() if twin.optax is not None]
 
@@ -40,8 +42,15 @@ def parameters(contender: Contender) -> list[torch.Tensor]:
     return contender.step.__self__.param_groups[0]["params"]  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def test_every_twin_is_of_a_rule_in_the_catalogue() -> None:
-    assert TWINS.keys() <= rules.catalogue().keys()
+def test_a_rule_is_measured_in_the_dialect_that_both_libraries_speak() -> None:
+    found = twin_of("heavy_ball", 0.1)
+    assert found.settings == {"form": "torch"}
+    assert found.torch == ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.0})
+    assert found.optax == ("sgd", {"learning_rate": 0.1, "momentum": 0.9})
+
+
+def test_a_rule_without_a_learning_rate_has_a_twin_too() -> None:
+    assert twin_of("rprop", None).torch == ("Rprop", {"lr": 0.1, "etas": (0.5, 1.2), "step_sizes": (1e-6, 50.0)})
 
 
 def test_every_rule_can_be_measured_with_or_without_a_twin() -> None:
@@ -52,7 +61,7 @@ def test_every_rule_can_be_measured_with_or_without_a_twin() -> None:
 
 
 def test_a_rule_without_a_twin_has_its_defaults() -> None:
-    assert twin_of("qhm").torch is twin_of("qhm").optax is None
+    assert TWINS["qhm"].torch is TWINS["qhm"].optax is None
     assert chain_of("qhm", 0.1) == tw.chain(tw.qhm(), tw.step(0.1))
 
 
@@ -63,9 +72,9 @@ def test_torchs_twin_takes_our_steps(name: str, shape: tuple[int, ...]) -> None:
     model = Model(Size(2, shape), dtype="float64", device="cpu")
     rate = rules.get(name).learning_rate
     mine = ours(chain_of(name, rate), model)
-    call = twin_of(name).torch
+    call = twin_of(name, rate).torch
     assert call is not None
-    twins = torchs(call, rate, model)
+    twins = torchs(call, model)
     assert twins[-1].name == "torch default"
     random = torch.Generator().manual_seed(1)
     for _ in range(STEPS):
@@ -80,13 +89,13 @@ def test_torchs_twin_takes_our_steps(name: str, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("name", IN_OPTAX)
 def test_optaxs_twin_takes_our_steps(name: str) -> None:
     jax, optax = pytest.importorskip("jax"), pytest.importorskip("optax")
-    call = twin_of(name).optax
-    assert call is not None
     rate = rules.get(name).learning_rate
+    call = twin_of(name, rate).optax
+    assert call is not None
     model = Model(Size(2, (3, 4)), dtype="float64", device="cpu")
     mine = ours(chain_of(name, rate), model)
     with jax.enable_x64(True):
-        transformation: Any = attrgetter(call[0])(optax)(rate, **call[1])
+        transformation: Any = attrgetter(call[0])(optax)(**call[1])
         theirs: Any = [jax.numpy.array(value.numpy()) for value in model.values]
         state = transformation.init(theirs)
         random = torch.Generator().manual_seed(1)
@@ -117,15 +126,15 @@ def test_a_fused_kernel_that_torch_refuses_is_none() -> None:
 
 def test_an_optimizer_that_this_torch_does_not_have_is_left_out() -> None:
     model = Model(Size(1, (2,)), dtype="float32", device="cpu")
-    assert torchs(("NoSuchOptimizer", {}), 0.1, model) == []
+    assert torchs(("NoSuchOptimizer", {"lr": 0.1}), model) == []
 
 
 def test_every_call_is_written_as_it_can_be_typed() -> None:
     model = Model(Size(1, (3,)), dtype="float32", device="cpu")
     for name in IN_TORCH:
-        call = twin_of(name).torch
+        call = TWINS[name].torch
         assert call is not None
-        for contender in torchs(call, rules.get(name).learning_rate, model):
+        for contender in torchs(call, model):
             typed = contender.call.replace("(", "(parameters, ", 1)
             made = eval(typed, {"torch": torch, "parameters": model.parameters()})  # noqa: S307  # our own text
             assert isinstance(made, torch.optim.Optimizer)

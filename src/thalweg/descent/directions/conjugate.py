@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import dot
@@ -32,8 +32,9 @@ class Conjugate(Direction):
     The direction is −g again after `restart` steps, if that is given, and where it would hardly descend.
     """
 
+    keeps: ClassVar[str] = "2n numbers: the last direction and the last gradient"
     _: KW_ONLY
-    restart: int | None = whole(1, default=None)
+    restart: int | None = whole(1, default=None, source="ours: only where it hardly descends")
 
     @abstractmethod
     def beta(self, g: Tensor, last: Tensor, d: Tensor) -> Tensor:
@@ -48,6 +49,8 @@ class Conjugate(Direction):
 class fletcher_reeves(Conjugate):
     """β = ‖g‖²/‖g_last‖². Fletcher and Reeves 1964. It wants an exact search; bad steps make more of them."""
 
+    when: ClassVar[str] = "To see the oldest of the five; where it makes a small step, it makes more of them."
+
     def beta(self, g: Tensor, last: Tensor, d: Tensor) -> Tensor:  # noqa: ARG002
         """How much of the last direction is kept."""
         return dot(g, g) / dot(last, last)
@@ -56,6 +59,8 @@ class fletcher_reeves(Conjugate):
 @dataclass(frozen=True, repr=False)
 class polak_ribiere(Conjugate):
     """β = max(gᵀy/‖g_last‖², 0), known as PR⁺. Polak and Ribière 1969; Powell 1984. The usual choice."""
+
+    when: ClassVar[str] = "Very many variables, for which L-BFGS keeps too much: the usual one of the five."
 
     def beta(self, g: Tensor, last: Tensor, d: Tensor) -> Tensor:  # noqa: ARG002
         """How much of the last direction is kept."""
@@ -66,6 +71,8 @@ class polak_ribiere(Conjugate):
 class hestenes_stiefel(Conjugate):
     """β = gᵀy/dᵀy. Hestenes and Stiefel 1952: whatever the search, dᵀy = 0."""
 
+    when: ClassVar[str] = "As Polak and Ribière's, with directions that stay conjugate under an inexact search."
+
     def beta(self, g: Tensor, last: Tensor, d: Tensor) -> Tensor:
         """How much of the last direction is kept."""
         return dot(g, g - last) / dot(d, g - last)
@@ -74,6 +81,8 @@ class hestenes_stiefel(Conjugate):
 @dataclass(frozen=True, repr=False)
 class dai_yuan(Conjugate):
     """β = ‖g‖²/dᵀy. Dai and Yuan 1999: descends wherever the search meets the weak Wolfe conditions."""
+
+    when: ClassVar[str] = "Where descent must be certain whatever the search does."
 
     def beta(self, g: Tensor, last: Tensor, d: Tensor) -> Tensor:
         """How much of the last direction is kept."""
@@ -87,7 +96,8 @@ class hager_zhang(Conjugate):
     Hager and Zhang 2005, SIAM Journal on Optimization 16(1), equations (1.3), (1.5) and (1.6).
     """
 
-    eta: float = number(Range(0, low_included=False), default=0.01, kw_only=True)
+    when: ClassVar[str] = "Very many variables, and a minimum that is wanted to more digits than values can tell."
+    eta: float = number(Range(0, low_included=False), default=0.01, source="Hager and Zhang 2005", kw_only=True)
 
     def beta(self, g: Tensor, last: Tensor, d: Tensor) -> Tensor:
         """How much of the last direction is kept."""

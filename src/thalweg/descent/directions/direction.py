@@ -54,6 +54,14 @@ class Direction(Part):
     """Whether it asks for second derivatives."""
     is_region: ClassVar[bool] = False
     """Whether it needs to be told how far it may go, so that its step size is a trust region."""
+    when: ClassVar[str] = ""
+    """When to use it, in a sentence."""
+    spends: ClassVar[str] = "the gradient"
+    """What it asks of the function at each point, as the rest of a sentence."""
+    keeps: ClassVar[str] = "nothing"
+    """What it keeps from step to step, of n variables."""
+    has_matrix: ClassVar[bool] = False
+    """Whether it makes a dense matrix of n × n."""
 
     @abstractmethod
     def start(self) -> Guide | Region:

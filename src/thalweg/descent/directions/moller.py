@@ -26,6 +26,8 @@ class moller(Direction):
     """
 
     needs_curvature: ClassVar[bool] = True
+    when: ClassVar[str] = "Full-batch training of small networks without a line search, as its paper has it."
+    keeps: ClassVar[str] = "2n numbers: the last direction and the last gradient"
 
     def start(self) -> Guide:
         """A guide for one descent."""

@@ -33,6 +33,10 @@ class newton(Direction):
     """
 
     needs_curvature: ClassVar[bool] = True
+    when: ClassVar[str] = "Few variables, near a minimum; far from one, a modified Newton method is safer."
+    spends: ClassVar[str] = "the gradient and the dense Hessian: n products"
+    keeps: ClassVar[str] = "n² numbers, the Hessian's, while it steps"
+    has_matrix: ClassVar[bool] = True
 
     def start(self) -> Guide:
         """A guide for one descent."""
@@ -48,7 +52,11 @@ class damped_newton(Direction):
     """
 
     needs_curvature: ClassVar[bool] = True
-    damping: float = number(Range(0), default=0.0)
+    when: ClassVar[str] = "Few variables, and a Hessian that is not positive definite everywhere."
+    spends: ClassVar[str] = "the gradient and the dense Hessian: n products"
+    keeps: ClassVar[str] = "n² numbers, the Hessian's, while it steps"
+    has_matrix: ClassVar[bool] = True
+    damping: float = number(Range(0), default=0.0, source="ours: none where none is needed")
 
     def start(self) -> Guide:
         """A guide for one descent."""
@@ -63,7 +71,11 @@ class saddle_free_newton(Direction):
     """
 
     needs_curvature: ClassVar[bool] = True
-    floor: float = number(Range(0, 1), default=1e-8, kw_only=True)
+    when: ClassVar[str] = "Few variables, and saddles on the way."
+    spends: ClassVar[str] = "the gradient and the dense Hessian: n products"
+    keeps: ClassVar[str] = "n² numbers, the Hessian's, while it steps"
+    has_matrix: ClassVar[bool] = True
+    floor: float = number(Range(0, 1), default=1e-8, source="ours: about the root of float64's rounding", kw_only=True)
 
     def start(self) -> Guide:
         """A guide for one descent."""

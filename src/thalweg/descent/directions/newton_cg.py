@@ -31,7 +31,12 @@ class newton_cg(Direction):
     """
 
     needs_curvature: ClassVar[bool] = True
-    max_products: int | None = whole(1, default=None, kw_only=True)
+    when: ClassVar[str] = "Many variables that are ill-conditioned, where products with the Hessian are cheap."
+    spends: ClassVar[str] = (
+        "the gradient, and a Hessian product for each inner step of conjugate gradients: few far away, more "
+        "near a minimum"
+    )
+    max_products: int | None = whole(1, default=None, source="ours: 20n", kw_only=True)
 
     def start(self) -> Guide:
         """A guide for one descent."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import dot
@@ -30,6 +30,10 @@ class bfgs(Direction):
     Nocedal and Wright, Numerical Optimization, 2nd edition, equation (6.17).
     """
 
+    when: ClassVar[str] = "The first choice for smooth functions of up to some thousand variables."
+    keeps: ClassVar[str] = "n² numbers: the estimate of the inverse Hessian"
+    has_matrix: ClassVar[bool] = True
+
     def start(self) -> Guide:
         """A guide for one descent."""
         return _BFGS()
@@ -42,7 +46,9 @@ class lbfgs(Direction):
     Nocedal 1980; Nocedal and Wright, Algorithm 7.4, with H₀ = (sᵀy/yᵀy) I, equation (7.20).
     """
 
-    memory: int = whole(1, default=10, kw_only=True)
+    when: ClassVar[str] = "The first choice for smooth functions of more variables, and for full-batch training."
+    keeps: ClassVar[str] = "2 · memory · n numbers: the last steps, and how the gradient changed along them"
+    memory: int = whole(1, default=10, source="as SciPy's L-BFGS-B; Nocedal and Wright: 3 to 20", kw_only=True)
 
     def start(self) -> Guide:
         """A guide for one descent."""

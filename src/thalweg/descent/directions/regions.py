@@ -33,6 +33,10 @@ class dogleg(Direction):
 
     needs_curvature: ClassVar[bool] = True
     is_region: ClassVar[bool] = True
+    when: ClassVar[str] = "Few variables: as damped Newton, without a line search."
+    spends: ClassVar[str] = "the gradient and the dense Hessian: n products"
+    keeps: ClassVar[str] = "n² numbers, the Hessian's, while it steps"
+    has_matrix: ClassVar[bool] = True
 
     def start(self) -> Region:
         """The region of one descent."""
@@ -49,7 +53,12 @@ class steihaug(Direction):
 
     needs_curvature: ClassVar[bool] = True
     is_region: ClassVar[bool] = True
-    max_products: int | None = whole(1, default=None, kw_only=True)
+    when: ClassVar[str] = "Many variables, ill-conditioned or with saddles on the way: the robust one of Newton's kind."
+    spends: ClassVar[str] = (
+        "the gradient, and a Hessian product for each inner step of conjugate gradients: few far away, more "
+        "near a minimum"
+    )
+    max_products: int | None = whole(1, default=None, source="ours: 20n", kw_only=True)
 
     def start(self) -> Region:
         """The region of one descent."""

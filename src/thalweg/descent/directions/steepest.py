@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class steepest(Direction):
     """d = −g. Cauchy 1847."""
 
+    when: ClassVar[str] = "To see what a textbook sees: where the curvature differs between directions, it zig-zags."
+
     def start(self) -> Guide:
         """A guide for one descent."""
         return _Steepest()
@@ -31,6 +33,10 @@ class steepest(Direction):
 @dataclass(frozen=True, repr=False)
 class normalised_steepest(Direction):
     """d = −g/‖g‖: the step size is the length of the step, whatever the slope."""
+
+    when: ClassVar[str] = (
+        "With a schedule of step sizes, on functions whose slopes tell nothing of how far the minimum is."
+    )
 
     def start(self) -> Guide:
         """A guide for one descent."""
@@ -44,6 +50,7 @@ class preconditioned(Direction):
     A matrix may be anything that answers `D @ g`.
     """
 
+    when: ClassVar[str] = "Where you know the curvature roughly, and the library does not."
     D: Any
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -37,10 +37,11 @@ class approximate_wolfe(StepSize):
     2006 paper, ACM Transactions on Mathematical Software 32(1).
     """
 
+    spends: ClassVar[str] = "function and gradient at each length that is tried, mostly one or two"
     _: KW_ONLY
-    delta: float = number(Range(0, 0.5, low_included=False), default=0.1)
-    sigma: float = number(_OPEN, default=0.9)
-    epsilon: float = number(Range(0), default=1e-6)
+    delta: float = number(Range(0, 0.5, low_included=False), default=0.1, source="Hager and Zhang 2006")
+    sigma: float = number(_OPEN, default=0.9, source="Hager and Zhang 2006")
+    epsilon: float = number(Range(0), default=1e-6, source="Hager and Zhang 2006")
 
     def __post_init__(self) -> None:
         super().__post_init__()

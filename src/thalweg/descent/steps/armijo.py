@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from thalweg.descent.failures import NoStepError, Status
 from thalweg.descent.part import number
@@ -28,10 +28,13 @@ class armijo(StepSize):
     directions whose natural step is 1, as Newton's. Nocedal and Wright, Algorithm 3.1.
     """
 
+    spends: ClassVar[str] = "the function at each length that is tried, the gradient where it stops"
     _: KW_ONLY
-    c1: float = number(_OPEN, default=1e-4)
-    shrink: float = number(_OPEN, default=0.5)
-    initial: float = number(Range(0, low_included=False), default=1.0)
+    c1: float = number(_OPEN, default=1e-4, source="Nocedal and Wright, section 3.1")
+    shrink: float = number(_OPEN, default=0.5, source="Armijo 1966")
+    initial: float = number(
+        Range(0, low_included=False), default=1.0, source="the step that Newton's direction stands for"
+    )
 
     def start(self) -> LineSearch:
         """A search for one descent."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from scipy.optimize import brentq
 
@@ -30,7 +30,10 @@ class brent(StepSize):
     there for theory, where successive directions are to be orthogonal or conjugate.
     """
 
-    tolerance: float = number(Range(0, 1, low_included=False), default=1e-12, kw_only=True)
+    spends: ClassVar[str] = "function and gradient at each length that is tried, and many are"
+    tolerance: float = number(
+        Range(0, 1, low_included=False), default=1e-12, source="ours: nearly all digits", kw_only=True
+    )
 
     def start(self) -> LineSearch:
         """A search for one descent."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from torch import dot
 
@@ -35,7 +35,15 @@ class scaled(StepSize):
     Networks 6, steps 2 to 8; λ₁ at most 1e-6, as there.
     """
 
-    damping: float = number(Range(0, 1e-6, low_included=False, high_included=True), default=1e-6, kw_only=True)
+    spends: ClassVar[str] = (
+        "one Hessian product, the function at each length that is tried, the gradient where it stops"
+    )
+    damping: float = number(
+        Range(0, 1e-6, low_included=False, high_included=True),
+        default=1e-6,
+        source="Møller 1993, step 1: at most that",
+        kw_only=True,
+    )
 
     def start(self) -> Search:
         """A search for one descent."""

@@ -28,6 +28,8 @@ class StepSize(Part):
 
     for_region: ClassVar[bool] = False
     """Whether it is for directions that must be told how far they may go."""
+    spends: ClassVar[str] = ""
+    """What it asks of the function for one step, as the rest of a sentence."""
 
     @abstractmethod
     def start(self) -> Search:

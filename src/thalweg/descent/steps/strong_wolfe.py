@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from thalweg.descent.failures import NoStepError, Status
 from thalweg.descent.part import number
@@ -34,9 +34,10 @@ class strong_wolfe(StepSize):
     lets no place meet the second one, the lowest place that meets the first is taken.
     """
 
+    spends: ClassVar[str] = "function and gradient at each length that is tried, mostly one to three"
     _: KW_ONLY
-    c1: float = number(_OPEN, default=1e-4)
-    c2: float = number(_OPEN, default=0.9)
+    c1: float = number(_OPEN, default=1e-4, source="Nocedal and Wright, section 3.1")
+    c2: float = number(_OPEN, default=0.9, source="the same: 0.9 for Newton's kind, 0.1 for conjugate gradients")
 
     def __post_init__(self) -> None:
         super().__post_init__()

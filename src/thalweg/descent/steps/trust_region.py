@@ -35,10 +35,11 @@ class trust_region(StepSize):
     """
 
     for_region: ClassVar[bool] = True
+    spends: ClassVar[str] = "the function for each radius that is tried, the gradient where it stops"
     _: KW_ONLY
-    radius: float = number(_POSITIVE, default=1.0)
-    max_radius: float | None = number(_POSITIVE, default=None)
-    accept: float = number(Range(0, 0.25), default=0.15)
+    radius: float = number(_POSITIVE, default=1.0, source="SciPy's")
+    max_radius: float | None = number(_POSITIVE, default=None, source="ours: no bound")
+    accept: float = number(Range(0, 0.25), default=0.15, source="SciPy's")
 
     def start(self) -> Search:
         """A search for one descent."""

@@ -43,10 +43,10 @@ class openai_es(Routine):
     """
 
     chain: Chain = field(default_factory=lambda: chain(adam(), step(0.01)))
-    pairs: int = whole(1, default=16)
-    spread: float = number(Range(0, low_included=False), default=0.1)
+    pairs: int = whole(1, default=16, source="ours")
+    spread: float = number(Range(0, low_included=False), default=0.1, source="ours")
     shaping: Shaping = "ranks"
-    seed: int = whole(0, default=0)
+    seed: int = whole(0, default=0, source="ours")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -45,12 +45,12 @@ class differential_evolution(Routine):
     tolerances: ClassVar[tuple[str, ...]] = ("tolerance",)
 
     strategy: str = "best1bin"
-    population: int = whole(1, default=15)
+    population: int = whole(1, default=15, source="SciPy's popsize")
     mutation: tuple[float, float] | float = (0.5, 1.0)
-    recombination: float = number(Range(0, 1, high_included=True), default=0.7)
-    tolerance: float = number(Range(0), default=0.01)
+    recombination: float = number(Range(0, 1, high_included=True), default=0.7, source="SciPy's")
+    tolerance: float = number(Range(0), default=0.01, source="SciPy's tol")
     polish: bool = True
-    seed: int = whole(0, default=0)
+    seed: int = whole(0, default=0, source="ours")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -111,12 +111,14 @@ class dual_annealing(Routine):
 
     bounds: ClassVar[Literal["refused", "taken", "needed"]] = "needed"
 
-    temperature: float = number(Range(0.01, 5e4, low_included=False, high_included=True), default=5230.0)
-    restart: float = number(Range(0, 1, low_included=False), default=2e-5)
-    visit: float = number(Range(1, 3, low_included=False, high_included=True), default=2.62)
-    accept: float = number(Range(-1e4, -5, low_included=False, high_included=True), default=-5.0)
+    temperature: float = number(
+        Range(0.01, 5e4, low_included=False, high_included=True), default=5230.0, source="SciPy's initial_temp"
+    )
+    restart: float = number(Range(0, 1, low_included=False), default=2e-5, source="SciPy's restart_temp_ratio")
+    visit: float = number(Range(1, 3, low_included=False, high_included=True), default=2.62, source="SciPy's")
+    accept: float = number(Range(-1e4, -5, low_included=False, high_included=True), default=-5.0, source="SciPy's")
     local_search: bool = True
-    seed: int = whole(0, default=0)
+    seed: int = whole(0, default=0, source="ours")
 
     def usual_budget(self, size: int) -> StoppingRule:  # noqa: ARG002
         """As SciPy's."""

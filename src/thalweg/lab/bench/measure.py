@@ -97,7 +97,7 @@ def run_bench(bench: Bench, *, command: str = "", progress: Listener = lambda _:
 
 def chain_of(rule: str, rate: float | None) -> Chain:
     """What is measured of a rule: with its twin's settings, and with a learning rate where it descends by one."""
-    stage = rules.get(rule)().replace(twin_of(rule).settings)
+    stage = rules.get(rule)().replace(twin_of(rule, rate).settings)
     return chain(stage) if rate is None else chain(stage, step(rate))
 
 
@@ -110,7 +110,7 @@ def _measure(rule: str, model: Model, bench: Bench, probe: Probe) -> Row:
     total = moved * model.size.elements
     held = len(planned.slots) * _itemsize(bench) * model.size.elements
     mine = ours(chain, model)
-    twins = _twins(twin_of(rule), rate, model, bench)
+    twins = _twins(twin_of(rule, rate), model, bench)
     memory = [probe.contender] if held > IN_MEMORY * probe.cache_bytes else []
     times, *others = take_turns([mine, *twins, *memory], rounds=bench.rounds)
     taken = spread(times)
@@ -144,12 +144,12 @@ def _oppose(ours: Sequence[float], theirs: Sequence[float], contender: Contender
     )
 
 
-def _twins(twin: Twin, rate: float | None, model: Model, bench: Bench) -> list[Contender]:
+def _twins(twin: Twin, model: Model, bench: Bench) -> list[Contender]:
     found: list[Contender] = []
     if twin.torch is not None and "torch" in bench.opponents:
-        found += torchs(twin.torch, rate, model)
+        found += torchs(twin.torch, model)
     if twin.optax is not None and "optax" in bench.opponents:
-        found += optaxs(twin.optax, rate, model)
+        found += optaxs(twin.optax, model)
     return found
 
 

@@ -31,7 +31,7 @@ def has_optax() -> bool:
     return all(importlib.util.find_spec(name) for name in ("jax", "optax"))
 
 
-def optaxs(call: Call, learning_rate: float | None, model: Model) -> list[Contender]:
+def optaxs(call: Call, model: Model) -> list[Contender]:
     """Optax's optimizer under jit; none where this optax has it not, or JAX not this device."""
     jax, optax = importlib.import_module("jax"), importlib.import_module("optax")
     name, settings = call
@@ -42,8 +42,7 @@ def optaxs(call: Call, learning_rate: float | None, model: Model) -> list[Conten
         return []
     if model.dtype == torch.float64:
         jax.config.update("jax_enable_x64", True)  # noqa: FBT003  # JAX's own way
-    given = ({} if learning_rate is None else {"learning_rate": learning_rate}) | dict(settings)
-    transformation = make(**given)
+    transformation = make(**settings)
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
     def update(parameters: Any, state: Any, gradients: Any) -> tuple[Any, Any]:  # noqa: ANN401  # trees of JAX arrays
@@ -59,7 +58,7 @@ def optaxs(call: Call, learning_rate: float | None, model: Model) -> list[Conten
         held = update(*held, gradients)
 
     stopwatch = functools.partial(on_host, wait=lambda: jax.block_until_ready(held))
-    written = ", ".join(f"{key}={value!r}" for key, value in given.items())
+    written = ", ".join(f"{key}={value!r}" for key, value in settings.items())
     return [Contender(OPTAX, f"optax.{name}({written})", step, stopwatch)]
 
 

@@ -36,16 +36,15 @@ def begun(chain: Chain, model: Model) -> Optimizer:
     return optimizer
 
 
-def torchs(call: Call, learning_rate: float | None, model: Model) -> list[Contender]:
+def torchs(call: Call, model: Model) -> list[Contender]:
     """Torch's optimizer, fused where torch fuses it here, and the way torch picks by itself."""
     name, settings = call
     kind = getattr(torch.optim, name, None)
     if kind is None:
         return []  # a torch that is older than it
-    given = ({"lr": learning_rate} if learning_rate is not None else {}) | dict(settings)
-    found = [_build(DEFAULT, kind, given, model)]
+    found = [_build(DEFAULT, kind, settings, model)]
     if fuses(kind, model.dtype, model.device):
-        found.insert(0, _build(FUSED, kind, {**given, "fused": True}, model))
+        found.insert(0, _build(FUSED, kind, {**settings, "fused": True}, model))
     return found
 
 
