@@ -8,6 +8,7 @@ import torch
 
 from thalweg.errors import CheckpointError
 from thalweg.optimizer.dialect import PLUMBING
+from thalweg.optimizer.element_states import without_codes
 from thalweg.optimizer.expected import Expected
 from thalweg.optimizer.positions import CONTROLLERS, misfit, positions_of
 
@@ -21,13 +22,14 @@ OWN = ("params", "chain", "state_dtype")
 """Entries of a group that are the optimizer's own, whatever the saved ones are."""
 
 
-def as_plain(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """A state dict of plain dictionaries: it can be read without us.
+def as_plain(state_dict: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """A state dict of plain dictionaries: it can be read without us, that of a drop-in by torch's optimizer.
 
     Its groups name their chain by its form, and say where the controllers in it stand.
     """
+    plain = dict if dialect.shows_codes else without_codes
     state_dict["state"] = {
-        key: dict(state) if isinstance(state, dict) else state for key, state in state_dict["state"].items()
+        key: plain(state) if isinstance(state, dict) else state for key, state in state_dict["state"].items()
     }
     for group in state_dict["param_groups"]:
         if "chain" in group:

@@ -46,6 +46,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def shows_codes(self) -> bool:
+        """Whether states in 8 bits stand in `state_dict` as they are kept; or else as the numbers that they are."""
+        ...
+
+    @property
     def rows_only(self) -> bool:
         """Whether gradients must be sparse, and rows without one stay whatever the formula does."""
         ...
@@ -71,6 +76,7 @@ class ChainDialect:
         self.state_names: Mapping[str, str] = {}
         self.keeps_step = True
         self.optional_states: frozenset[str] = frozenset()
+        self.shows_codes = True
         self.rows_only = False
 
     def complete(self, group: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ from thalweg.optimizer.complex_parameters import check_complex
 from thalweg.optimizer.curvature_arrays import CurvatureArrays
 from thalweg.optimizer.curvatures import as_estimates, estimate, estimator_for, is_due, is_finite
 from thalweg.optimizer.dialect import ChainDialect, Dialect
+from thalweg.optimizer.element_states import name_in_state
 from thalweg.optimizer.evaluating import moved_to_evaluation
 from thalweg.optimizer.given import Parameters, as_groups, check_parameters
 from thalweg.optimizer.layout import Backend, NonFinite
@@ -72,10 +73,11 @@ class Optimizer(torch.optim.Optimizer):
     rules that step by it, where not as their papers do: see `estimate_curvature`.
 
     `state_dtype` is the dtype that states are kept in, where it is not to be the parameter's: one for all, or one for
-    each by its name in the chain, as `{"m": torch.bfloat16, "v": "8bit"}`; a group may have its own. They are computed
-    in float32 (for parameters in float64, in that) and rounded to the nearest. `"8bit"` is in blocks of 256 with a
-    scale each (Dettmers et al. 2022, arXiv:2110.02861). One for all makes copies of the parameter, such as averages,
-    and sums of gradients only ever wider. A second moment in bfloat16 rises and does not fall again.
+    each by its name in the chain, as `{"m": torch.bfloat16, "v": "8bit"}`, in a drop-in by torch's name; a group may
+    have its own. They are computed in float32 (for parameters in float64, in that) and rounded to the nearest. `"8bit"`
+    is in blocks of 256 with a scale each (Dettmers et al. 2022, arXiv:2110.02861). One for all makes copies of the
+    parameter, such as averages, and sums of gradients only ever wider. A second moment in bfloat16 rises and does not
+    fall again.
 
     Raises `ParameterError` for parameters that cannot be stepped, `ChainError` or `FormulaError` for a chain that does
     not compose, `HyperparameterError` for a number out of range, `UnknownNameError` for a state that is not there.
@@ -117,10 +119,11 @@ class Optimizer(torch.optim.Optimizer):
         self._begin(
             groups,
             dialect,
-            {"maximize": maximize, **({} if state_dtype is None else {"state_dtype": dtypes})},
+            {"maximize": maximize},
             nonfinite=nonfinite,
             backend=backend,
             capturable=capturable,
+            state_dtype=state_dtype,
         )
         if dtypes.named:
             chains: list[Chain] = [group["chain"] for group in self.param_groups]
@@ -140,6 +143,7 @@ class Optimizer(torch.optim.Optimizer):
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
         capturable: bool = False,
+        state_dtype: Asked = None,
     ) -> None:
         """What the drop-ins share with a chain of one's own."""
         if nonfinite not in get_args(NonFinite):
@@ -158,7 +162,8 @@ class Optimizer(torch.optim.Optimizer):
         self.skipped = 0
         """How many steps were left out because a gradient was not finite."""
         self._lock = threading.Lock()
-        super().__init__(groups, defaults)
+        own = {} if state_dtype is None else {"state_dtype": StateDtypes.read(state_dtype)}
+        super().__init__(groups, {**defaults, **own})
         self._watched_state()
 
     @property
@@ -258,7 +263,7 @@ class Optimizer(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """The state and the groups, as torch has them; a group's chain is there as text."""
         self.wait()
-        return as_plain(super().state_dict())
+        return as_plain(super().state_dict(), self._dialect)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state that `state_dict` gave, of this optimizer or of the torch optimizer of the same name.
@@ -347,7 +352,7 @@ class Optimizer(torch.optim.Optimizer):
             for parameter, key in zip(group["params"], saved["params"], strict=True):
                 state = loaded["state"].get(key, {})
                 for kept, like in reading.states_of(parameter).items():
-                    name = self._dialect.state_names.get(kept, kept)
+                    name = name_in_state(kept, self._dialect.state_names)
                     if name in state and like.dtype != parameter.dtype:
                         self.state[parameter][name] = state[name].to(parameter.device, like.dtype)
 

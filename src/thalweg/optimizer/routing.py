@@ -61,6 +61,7 @@ class RoutedDialect:
         self.state_names = self._any.state_names
         self.keeps_step = self._any.keeps_step
         self.optional_states = self._any.optional_states
+        self.shows_codes = self._any.shows_codes
         self.rows_only = False
 
     def complete(self, group: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ class MethodDialect:
         self.state_names = of_chains.state_names
         self.keeps_step = of_chains.keeps_step
         self.optional_states = of_chains.optional_states
+        self.shows_codes = of_chains.shows_codes
         self.rows_only = of_chains.rows_only
         self._of_chains = of_chains
         self._usual = of_chains.chain if isinstance(of_chains, ChainDialect) else None
