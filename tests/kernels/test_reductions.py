@@ -239,6 +239,22 @@ def test_the_largest_is_nan_where_an_element_is() -> None:
     assert parameter[1].tolist() == [-12.0, -12.0, -12.0]  # no comparison with NaN holds
 
 
+@pytest.mark.parametrize("backend", ["numba", "reference", "triton"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("per", ["model", "row"])
+def test_sums_over_narrow_numbers_are_wide(backend: Any, dtype: torch.dtype, per: Per) -> None:
+    def lengths(g: Direction) -> Update:
+        return 0 * g - norm(g, per=per)
+
+    if backend == "triton":
+        pytest.importorskip("triton")
+    parameter = torch.zeros(2, 80_000, dtype=dtype, requires_grad=True)
+    parameter.grad = torch.ones_like(parameter)  # in their own dtype, such a sum would end at 256 or 2,048
+    tw.Optimizer([parameter], tw.chain(made(lengths)(), tw.step(1.0)), backend=backend).step()
+    expected = torch.tensor(400 if per == "model" else 80_000**0.5).to(dtype)
+    assert set(parameter.tolist()[0]) == {float(expected)}
+
+
 @both_backends
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 def test_coarse_states_keep_their_shapes_and_come_back(backend: Backend, dtype: torch.dtype) -> None:
