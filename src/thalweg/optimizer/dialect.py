@@ -17,7 +17,7 @@ from thalweg.optimizer.state_dtypes import StateDtypes, state_names
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from thalweg.formula import Trace, Value
+    from thalweg.formula import Schedule, Trace, Value
 
 _SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr")
 _COUNTS = ("steps", CALLS, SKIPS, CONTROLLERS)
@@ -67,6 +67,10 @@ class Dialect(Protocol):
         """The chain that a group's entries say now."""
         ...
 
+    def schedules_beside(self, group: Mapping[str, Any]) -> dict[str, Schedule]:
+        """What drives numbers of the group that are not its chain's, by their names there."""
+        ...
+
 
 class ChainDialect:
     """A chain as its user wrote it: a group's entries are the names of the chain's numbers."""
@@ -105,7 +109,7 @@ class ChainDialect:
 
     def mend(self, group: dict[str, Any]) -> None:
         """Have the schedules go on where those of a loaded group stood."""
-        take_positions(group)
+        take_positions(group, group["chain"].schedules)
 
     def read(self, group: Mapping[str, Any]) -> Chain:
         """The group's chain with the group's numbers; what a schedule drives stays a schedule's."""
@@ -118,6 +122,10 @@ class ChainDialect:
                 raise ChainError(message)
         given: dict[str, Value] = {name: group[name] for name in numbers}
         return chain.replace({n: v for n, v in given.items() if not callable(numbers[n]) or callable(v)}, *traces)
+
+    def schedules_beside(self, group: Mapping[str, Any]) -> dict[str, Schedule]:  # noqa: ARG002  # whatever the group is
+        """Nothing: all numbers are the chain's."""
+        return {}
 
 
 def _own_dtypes(group: Mapping[str, Any], chain: Chain, traces: Sequence[Trace]) -> StateDtypes:

@@ -17,6 +17,8 @@ from thalweg.optimizer.state_dtypes import StateDtypes, state_names
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from thalweg.formula import Schedule
+
 Rate: TypeAlias = "float | torch.Tensor"
 """A number, or a tensor with one element whose value is read at every step."""
 ANY = Range(float("-inf"), float("inf"), low_included=False)
@@ -80,6 +82,10 @@ class TorchDialect:
             given = ", ".join(f"{name}={v!r}" for name, v in group.items() if name not in ("params", "param_names"))
             message = f"{self.name} cannot read the settings {given}: {error}"
             raise HyperparameterError(message) from error
+
+    def schedules_beside(self, group: Mapping[str, Any]) -> dict[str, Schedule]:  # noqa: ARG002  # as in other dialects
+        """Nothing: torch's schedulers write into the groups."""
+        return {}
 
     def _own_dtypes(self, group: Mapping[str, Any], chain: Chain) -> StateDtypes:
         """In which dtypes a group keeps its states, which are called as torch calls them."""
