@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import sys
 import threading
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 import torch
 import torch.optim.optimizer as torch_optimizer
@@ -37,6 +38,7 @@ from thalweg.optimizer.members import members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.routing import RoutedDialect, routed
 from thalweg.optimizer.selection import kinds, with_roles
+from thalweg.optimizer.sharding import is_spread
 from thalweg.optimizer.state_dtypes import Asked, StateDtypes, state_names
 from thalweg.optimizer.state_request import asks_for_states
 from thalweg.optimizer.stepper import Stepper
@@ -288,6 +290,15 @@ class Optimizer(torch.optim.Optimizer):
         for parameter, state in self._watched_state().items():
             states[parameter] = {n: _alone(v) for n, v in state.items()} if isinstance(state, dict) else state  # pyright: ignore[reportUnnecessaryIsInstance]  # or what a user has put there
         return super().__getstate__() | {"state": states} | {name: getattr(self, name) for name in _OWN_FIELDS}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        for group in self.param_groups:
+            for gradient in (parameter.grad for parameter in group["params"]):
+                if is_spread(gradient):  # torch 2.13 cannot copy what is a view of FSDP's memory
+                    memo.setdefault(id(gradient), gradient.detach().clone())
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return copied
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         known = set(state.get("defaults", self.__dict__.get("defaults", ())))
