@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from thalweg.descent.directions.direction import Direction
+from thalweg.descent.directions.direction import Direction, Guide, Region
+from thalweg.descent.remembering import Remembering
 from thalweg.descent.steps.fixed import Fixed
 from thalweg.descent.steps.step_size import Search, StepSize
 from thalweg.descent.steps.strong_wolfe import strong_wolfe
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 _POSITIVE = Hyperparameter("step_size", None, Range(0, low_included=False))
 
 
+@dataclass(frozen=True, eq=False)
+class Course(Remembering):
+    """What makes the steps of one descent, and remembers from one to the next."""
+
+    remembers = ("guide", "search")
+    guide: Guide | Region
+    search: Search
+
+
 @dataclass(frozen=True)
 class Descent:
     """A direction × a step size × a stopping rule. Make one with `descent`."""
@@ -28,12 +38,11 @@ class Descent:
     step_size: StepSize | float | Callable[[int], float]
     stop: StoppingRule
 
-    def search(self) -> Search:
-        """What takes the steps of one descent."""
-        if isinstance(self.step_size, StepSize):
-            return self.step_size.start()
+    def start(self) -> Course:
+        """What makes the steps of one descent."""
         alpha = self.step_size
-        return Fixed(alpha if callable(alpha) else lambda _: alpha)
+        fixed = None if isinstance(alpha, StepSize) else Fixed(alpha if callable(alpha) else lambda _: alpha)
+        return Course(self.direction.start(), fixed or cast("StepSize", alpha).start())
 
     def __repr__(self) -> str:
         return f"descent(direction={self.direction!r}, step_size={self.step_size!r}, stop={self.stop!r})"

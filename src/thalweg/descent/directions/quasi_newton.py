@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,6 +13,7 @@ import torch
 from torch import dot
 
 from thalweg.descent.directions.direction import Direction, Guide
+from thalweg.descent.directions.pairs import Pairs
 from thalweg.descent.part import whole
 
 if TYPE_CHECKING:
@@ -56,19 +56,18 @@ class lbfgs(Direction):
 
 
 class _QuasiNewton(Guide):
-    _last: Trial | None = None
     _learned = False
 
     def toward(self, here: Trial) -> Tensor:
-        if self._last is not None and self._last is not here:
-            s, y = here.x - self._last.x, here.g - self._last.g
-            curvature = dot(s, y)
-            rounding = torch.finfo(s.dtype).eps * torch.linalg.vector_norm(s) * torch.linalg.vector_norm(y)
-            if curvature > rounding:
-                self._learn(s, y, curvature)
-                self._learned = True
-        self._last = here
         return -self._times(here.g)
+
+    def learn(self, here: Trial, there: Trial) -> None:
+        s, y = there.x - here.x, there.g - here.g
+        curvature = dot(s, y)
+        rounding = torch.finfo(s.dtype).eps * torch.linalg.vector_norm(s) * torch.linalg.vector_norm(y)
+        if curvature > rounding:
+            self._learn(s, y, curvature)
+            self._learned = True
 
     def forget(self) -> bool:
         had, self._learned = self._learned, False
@@ -89,6 +88,7 @@ class _QuasiNewton(Guide):
 
 
 class _BFGS(_QuasiNewton):
+    remembers = ("_learned", "_inverse")
     _inverse: Tensor | None = None
 
     def _learn(self, s: Tensor, y: Tensor, curvature: Tensor) -> None:
@@ -108,26 +108,16 @@ class _BFGS(_QuasiNewton):
 
 
 class _LBFGS(_QuasiNewton):
+    remembers = ("_learned", "_pairs")
+
     def __init__(self, memory: int) -> None:
-        self._pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=memory)
+        self._pairs = Pairs(memory)
 
     def _learn(self, s: Tensor, y: Tensor, curvature: Tensor) -> None:
-        self._pairs.append((s, y, curvature))
+        self._pairs.add(s, y, curvature)
 
     def _times(self, g: Tensor) -> Tensor:
-        if not self._pairs:
-            return g
-        q = g
-        alphas: list[Tensor] = []
-        for s, y, curvature in reversed(self._pairs):
-            alpha = dot(s, q) / curvature
-            q = q - alpha * y
-            alphas.append(alpha)
-        _, y, curvature = self._pairs[-1]
-        r = q * (curvature / dot(y, y))
-        for (s, y, curvature), alpha in zip(self._pairs, reversed(alphas), strict=True):
-            r = r + (alpha - dot(y, r) / curvature) * s
-        return r
+        return self._pairs.times(g)
 
     def _clear(self) -> None:
         self._pairs.clear()

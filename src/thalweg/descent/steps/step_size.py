@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from thalweg.descent.part import Part
+from thalweg.descent.remembering import Remembering
 
 if TYPE_CHECKING:
     from thalweg.descent.directions.direction import Guide, Region
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from thalweg.descent.trial import Trial
 
 
-class Search(ABC):
+class Search(Remembering):
     """Takes the steps of one descent, and may learn from each how long the next should be."""
 
     @abstractmethod
