@@ -101,6 +101,7 @@ from thalweg.schedules import (
 if TYPE_CHECKING:
     from thalweg import descent, lab, report, surfaces
     from thalweg.descent import minimize
+    from thalweg.descent.modules import DescentOptimizer
     from thalweg.lab.problem import Problem
     from thalweg.optimizer import (
         ASGD,
@@ -142,6 +143,7 @@ _HOMES = {
     **dict.fromkeys(("doubts", "roles"), "thalweg.optimizer.roles"),
     "Problem": "thalweg.lab.problem",
     "minimize": "thalweg.descent",
+    "DescentOptimizer": "thalweg.descent.modules",
     **dict.fromkeys(("equilibration", "finite_difference", "gauss_newton_bartlett", "hutchinson"), "thalweg.optimizer"),
     **dict.fromkeys(
         ("ASGD", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer"),
@@ -185,6 +187,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Chain",
+    "DescentOptimizer",
     "EntropySGD",
     "LookAheadNesterov",
     "Muon",

@@ -34,8 +34,8 @@ class Trial:
         Raises `GradientError` where the function's value does not depend on its point by torch's operations.
         """
         if self._gradient is None:
-            self._objective.njev += 1
             slope = self._differentiate() if self._objective.gradient is None else self._ask(self._objective.gradient)
+            self._objective.njev += 1
             self._gradient = slope.detach()
             self._value = None
             self._slope = slope if slope.requires_grad and self._objective.differentiable_twice else None

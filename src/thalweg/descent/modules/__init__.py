@@ -1,0 +1,5 @@
+"""Descents as optimizers of modules, with the face of `torch.optim`."""
+
+from thalweg.descent.modules.optimizer import DescentOptimizer
+
+__all__ = ["DescentOptimizer"]
