@@ -101,7 +101,7 @@ from thalweg.schedules import (
 if TYPE_CHECKING:
     from thalweg import descent, lab, report, surfaces
     from thalweg.descent import minimize
-    from thalweg.descent.modules import DescentOptimizer
+    from thalweg.descent.modules import LBFGS, DescentOptimizer
     from thalweg.lab.problem import Problem
     from thalweg.optimizer import (
         ASGD,
@@ -143,7 +143,7 @@ _HOMES = {
     **dict.fromkeys(("doubts", "roles"), "thalweg.optimizer.roles"),
     "Problem": "thalweg.lab.problem",
     "minimize": "thalweg.descent",
-    "DescentOptimizer": "thalweg.descent.modules",
+    **dict.fromkeys(("LBFGS", "DescentOptimizer"), "thalweg.descent.modules"),
     **dict.fromkeys(("equilibration", "finite_difference", "gauss_newton_bartlett", "hutchinson"), "thalweg.optimizer"),
     **dict.fromkeys(
         ("ASGD", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer"),
@@ -178,6 +178,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ASGD",
+    "LBFGS",
     "SAM",
     "SGD",
     "Adadelta",

@@ -21,7 +21,7 @@ class Remembering(ABC):  # noqa: B024  # what it remembers is all that varies
 
     def state(self) -> dict[str, Any]:
         """What it remembers, by name, apart from what it goes on to learn."""
-        found = {name: getattr(self, name) for name in self.remembers}
+        found = {name.lstrip("_"): getattr(self, name) for name in self.remembers}
         return {name: value.state() if isinstance(value, Remembering) else value for name, value in found.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -29,6 +29,6 @@ class Remembering(ABC):  # noqa: B024  # what it remembers is all that varies
         for name in self.remembers:
             own = getattr(self, name)
             if isinstance(own, Remembering):
-                own.restore(state[name])
+                own.restore(state[name.lstrip("_")])
             else:
-                setattr(self, name, state[name])
+                setattr(self, name, state[name.lstrip("_")])

@@ -30,13 +30,13 @@ class Pairs(Remembering):
     without the oldest pair is its own inverse's part.
     """
 
-    remembers = ("_matrices", "_gamma", "_count", "_next")
+    remembers = ("memory", "_matrices", "gamma", "_count", "_next")
     _matrices: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
     """S and Y, a row for each pair; the inverse of R; the diagonal of R."""
 
     def __init__(self, memory: int) -> None:
-        self._memory = memory
-        self._gamma: Tensor | float = 1.0
+        self.memory = memory
+        self.gamma: Tensor | float = 1.0
         self._count = self._next = 0
 
     def __len__(self) -> int:
@@ -45,7 +45,7 @@ class Pairs(Remembering):
     def add(self, s: Tensor, y: Tensor, curvature: Tensor) -> None:
         """Take up a pair with its sᵀy, which is above 0."""
         S, Y, inverse, curvatures = self._matrices = self._with_room(s)
-        at, self._next = self._next, (self._next + 1) % self._memory
+        at, self._next = self._next, (self._next + 1) % self.memory
         self._count = max(self._count, at + 1)
         S[at], Y[at], curvatures[at] = s, y, curvature
         inverse[at] = 0
@@ -53,7 +53,7 @@ class Pairs(Remembering):
         filled = inverse[: self._count, : self._count]
         filled[:, at] = (filled @ (S[: self._count] @ y)) / -curvature
         filled[at, at] = 1 / curvature
-        self._gamma = curvature / dot(y, y)
+        self.gamma = curvature / dot(y, y)
 
     def times(self, g: Tensor) -> Tensor:
         """The inverse Hessian times a vector."""
@@ -62,27 +62,26 @@ class Pairs(Remembering):
         S, Y, inverse, curvatures = (matrix[: self._count] for matrix in self._matrices)
         inverse = inverse[:, : self._count]
         alpha = inverse @ (S @ g)
-        r = torch.addmv(g, Y.T, alpha, alpha=-1).mul_(self._gamma)
+        r = torch.addmv(g, Y.T, alpha, alpha=-1).mul_(self.gamma)
         c = inverse.T @ torch.addcmul(Y @ r, curvatures, alpha, value=-1)
         return r.addmv_(S.T, c, alpha=-1)
 
     def in_order(self) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Copies of s, y and sᵀy of each pair, the oldest first."""
+        """s, y and sᵀy of each pair, the oldest first, as parts of the matrices."""
         if self._matrices is None:
             return []
         S, Y, _, curvatures = self._matrices
         first = self._next % self._count
-        order = [*range(first, self._count), *range(first)]
-        return [(S[at].clone(), Y[at].clone(), curvatures[at].clone()) for at in order]
+        return [(S[at], Y[at], curvatures[at]) for at in (*range(first, self._count), *range(first))]
 
     def clear(self) -> None:
         """Forget them all."""
-        self._matrices, self._gamma, self._count, self._next = None, 1.0, 0, 0
+        self._matrices, self.gamma, self._count, self._next = None, 1.0, 0, 0
 
     def state(self) -> dict[str, Any]:
         """As of all that remember, with copies of the matrices, which are written over."""
         copies = self._matrices and tuple(matrix.clone() for matrix in self._matrices)
-        return {**super().state(), "_matrices": copies}
+        return {**super().state(), "matrices": copies}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """As of all that remember, with copies of the matrices."""
@@ -98,7 +97,7 @@ class Pairs(Remembering):
         height = len(steps)
         if self._next < height:
             return self._matrices
-        more = min(self._memory, max(_FIRST, 2 * height)) - height
+        more = min(self.memory, max(_FIRST, 2 * height)) - height
         return (
             torch.nn.functional.pad(steps, (0, 0, 0, more)),
             torch.nn.functional.pad(changes, (0, 0, 0, more)),

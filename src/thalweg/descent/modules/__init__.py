@@ -1,5 +1,6 @@
 """Descents as optimizers of modules, with the face of `torch.optim`."""
 
+from thalweg.descent.modules.lbfgs import LBFGS
 from thalweg.descent.modules.optimizer import DescentOptimizer
 
-__all__ = ["DescentOptimizer"]
+__all__ = ["LBFGS", "DescentOptimizer"]
