@@ -1,11 +1,12 @@
 """How fast L-BFGS is, against torch's and SciPy's in the same run, on softmax regression over MNIST.
 
-    THALWEG_DATA=… python benchmarks/lbfgs.py [--threads 2] [--rounds 7] [--images 60000] [--processor] [--record FILE.json]
+    python benchmarks/lbfgs.py [--threads 2] [--rounds 7] [--images 60000] [--processor] [--record FILE.json]
 
 All see the same closure, in float32, and take turns. A figure is the median of the rounds' ratios, with their range: on
-a machine that others use too, times alone say little; there, `--threads 1 --processor` counts processor time. "per evaluation" divides a run's time by its evaluations, "to
-the loss of …" is the time until the closure has first given so low a loss. With few images the closure costs next to
-nothing, and what is compared is what the methods cost themselves.
+a machine that others use too, times alone say little; there, `--threads 1 --processor` counts processor time. "per
+evaluation" divides a run's time by its evaluations, "to the loss of …" is the time until the closure has first given so
+low a loss. With few images the closure costs little, and what is compared is what the methods cost themselves. The
+whole of MNIST is found as everywhere, by `$THALWEG_DATA`.
 """
 
 from __future__ import annotations
