@@ -4,8 +4,10 @@
 
 - Directions: `steepest`, `normalised_steepest`, `preconditioned`; conjugate gradients by `fletcher_reeves`,
   `polak_ribiere`, `hestenes_stiefel`, `dai_yuan`, `hager_zhang`, and Møller's `moller`; `bfgs`, `lbfgs`; `newton`,
-  `damped_newton`, `saddle_free_newton`, `newton_cg`; within a trust region, `dogleg` and `steihaug`.
-- Step sizes: a number, a schedule, `brent`, `armijo`, `strong_wolfe`, `approximate_wolfe`; `scaled`; `trust_region`.
+  `damped_newton`, `saddle_free_newton`, `newton_cg`; within a trust region, `dogleg` and `steihaug`; where the function
+  returns its outputs, too, `gauss_newton`, `natural_gradient`, `hessian_free`.
+- Step sizes: a number, a schedule, `brent`, `armijo`, `strong_wolfe`, `approximate_wolfe`; `scaled`; `trust_region`;
+  `levenberg_marquardt`.
 - Stopping rules, joined by `|`: `gradient_norm`, `step_length`, `value_change`; `iterations`, `evaluations`, `seconds`.
 """
 
@@ -18,10 +20,13 @@ from thalweg.descent.directions import (
     damped_newton,
     dogleg,
     fletcher_reeves,
+    gauss_newton,
     hager_zhang,
+    hessian_free,
     hestenes_stiefel,
     lbfgs,
     moller,
+    natural_gradient,
     newton,
     newton_cg,
     normalised_steepest,
@@ -35,7 +40,15 @@ from thalweg.descent.failures import Status
 from thalweg.descent.methods import methods
 from thalweg.descent.minimize import minimize
 from thalweg.descent.result import Intermediate, Result
-from thalweg.descent.steps import approximate_wolfe, armijo, brent, scaled, strong_wolfe, trust_region
+from thalweg.descent.steps import (
+    approximate_wolfe,
+    armijo,
+    brent,
+    levenberg_marquardt,
+    scaled,
+    strong_wolfe,
+    trust_region,
+)
 from thalweg.descent.stopping import evaluations, gradient_norm, iterations, seconds, step_length, value_change
 
 __all__ = [
@@ -53,14 +66,18 @@ __all__ = [
     "dogleg",
     "evaluations",
     "fletcher_reeves",
+    "gauss_newton",
     "gradient_norm",
     "hager_zhang",
+    "hessian_free",
     "hestenes_stiefel",
     "iterations",
     "lbfgs",
+    "levenberg_marquardt",
     "methods",
     "minimize",
     "moller",
+    "natural_gradient",
     "newton",
     "newton_cg",
     "normalised_steepest",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from thalweg.descent.directions.direction import Direction, Guide, Region
 from thalweg.descent.remembering import Remembering
 from thalweg.descent.steps.fixed import Fixed
+from thalweg.descent.steps.levenberg_marquardt import levenberg_marquardt
 from thalweg.descent.steps.step_size import Search, StepSize
 from thalweg.descent.steps.strong_wolfe import strong_wolfe
 from thalweg.descent.steps.trust_region import trust_region
@@ -57,7 +58,8 @@ def descent(
     """Compose a descent: where to go, how far, and when to stop.
 
     The step size may be a number or a schedule. If it is left out, it is `strong_wolfe()`, or `trust_region()` for a
-    direction that needs one; the stopping rule is `gradient_norm(1e-5)`.
+    direction that needs one, or `levenberg_marquardt()` for one that is damped through its outputs; the stopping rule
+    is `gradient_norm(1e-5)`.
 
     Raises `DescentError` for parts that do not fit together, `HyperparameterError` for a step size not above 0.
 
@@ -68,7 +70,8 @@ def descent(
     if not isinstance(direction, Direction):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code may pass anything
         raise DescentError(f"descent: {direction!r} is no direction; write for example `direction=bfgs()`")
     if step_size is None:
-        step_size = trust_region() if direction.is_region else strong_wolfe()
+        step_size = levenberg_marquardt() if direction.has_damping else strong_wolfe()
+        step_size = trust_region() if direction.is_region else step_size
     if isinstance(step_size, type):
         raise DescentError(f"descent: the step size is {step_size.__name__} itself; write `{step_size.__name__}()`")
     if not isinstance(step_size, StepSize):
@@ -83,6 +86,11 @@ def descent(
         raise DescentError(
             f"descent: {direction!r} cannot keep to a trust region; take `dogleg()` or `steihaug()`, or another step "
             "size"
+        )
+    if isinstance(step_size, StepSize) and step_size.for_damping and not direction.has_damping:
+        raise DescentError(
+            f"descent: {direction!r} has no damping that {step_size!r} could set; take `hessian_free()`, "
+            "`gauss_newton()` or `natural_gradient()`, or another step size"
         )
     if stop is None:
         stop = gradient_norm(1e-5)

@@ -92,6 +92,7 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
         hessian=hessian,
         product=hessian_product,
         differentiable_twice=chosen.direction.needs_curvature and hessian is None and hessian_product is None,
+        keeps_graph=chosen.direction.needs_outputs,
         budget=_least(rule.count for rule in chosen.stop.parts if isinstance(rule, stopping.evaluations)),
         deadline=began + _least(rule.limit for rule in chosen.stop.parts if isinstance(rule, stopping.seconds)),
     )

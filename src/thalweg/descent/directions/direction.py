@@ -59,6 +59,10 @@ class Direction(Part):
 
     needs_curvature: ClassVar[bool] = False
     """Whether it asks for second derivatives."""
+    needs_outputs: ClassVar[bool] = False
+    """Whether it asks for the outputs that the function's value is computed from, so that it returns both."""
+    has_damping: ClassVar[bool] = False
+    """Whether its guide is a `DampedGuide`, whose damping a step size may set."""
     is_region: ClassVar[bool] = False
     """Whether it needs to be told how far it may go, so that its step size is a trust region."""
     when: ClassVar[str] = ""

@@ -31,6 +31,8 @@ class StepSize(Part):
     """Whether it is for directions that must be told how far they may go."""
     spends: ClassVar[str] = ""
     """What it asks of the function for one step, as the rest of a sentence."""
+    for_damping: ClassVar[bool] = False
+    """Whether it is for directions whose damping it sets."""
 
     @abstractmethod
     def start(self) -> Search:
