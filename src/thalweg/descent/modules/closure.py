@@ -11,6 +11,7 @@ import torch
 from thalweg.curvature import Products
 from thalweg.curvature.differentiation import gradients
 from thalweg.descent.failures import BudgetSpentError
+from thalweg.descent.modules.curvature_closure import apart
 from thalweg.descent.objective import Objective
 from thalweg.errors import DescentError, GradientError
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from thalweg.descent.modules.curvature_closure import CurvatureClosure
     from thalweg.descent.modules.scaling import Scaling
     from thalweg.descent.modules.variables import Variables
-    from thalweg.descent.trial import Trial
+    from thalweg.descent.trial import Evaluated, Trial
 
 _ROUNDINGS = 1000
 """How many roundings the loss may differ by where the closure is evaluated twice."""
@@ -43,6 +45,7 @@ class ClosureFunction:
         scaling: Scaling,
         needs_curvature: bool,
         is_doubted: bool,
+        curvature: CurvatureClosure | None = None,
         budget: float,
         deadline: float,
     ) -> None:
@@ -54,11 +57,16 @@ class ClosureFunction:
             budget=budget,
             deadline=deadline,
         )
+        if curvature is not None:
+            self.objective.evaluated = self._evaluated
         self.variables = variables
         self.is_doubted = is_doubted
         self.first: Any = None
         """The loss that the closure gave first, without its graph."""
         self._closure = closure
+        self._curvature = curvature
+        self._outputs: object = None
+        self._evaluated_at: Evaluated | None = None
         self._scaling = scaling
         self._needs_curvature = needs_curvature
         self._at: Tensor | None = None
@@ -112,13 +120,13 @@ class ClosureFunction:
 
     def _evaluate(self, z: Tensor) -> float:
         variables = self.variables
-        self._at = self._loss = self._slope = self._products = None
+        self._at = self._loss = self._slope = self._products = self._outputs = self._evaluated_at = None
         variables.place(z)
         for parameter in variables.parameters:
             parameter.grad = None
         with torch.enable_grad():
             returned = self._closure()
-        loss, outputs = returned if isinstance(returned, tuple) else (returned, None)
+        loss, outputs = apart(returned)
         value = _number(loss)
         if self._known is None:
             self.first = loss.detach() if isinstance(loss, torch.Tensor) else loss
@@ -127,7 +135,8 @@ class ClosureFunction:
             self._take_gradients(z)
         elif isinstance(loss, torch.Tensor) and loss.requires_grad:
             self._loss = loss
-            self._products = Products(loss, variables.parameters, outputs) if self._needs_curvature else None
+            self._outputs = outputs if self._curvature is not None else None
+            self._products = Products(loss, variables.parameters) if self._needs_curvature else None
         else:
             raise GradientError(
                 "the closure left no gradients, and the loss that it returned has no graph; let it go backward, or "
@@ -162,7 +171,8 @@ class ClosureFunction:
             for parameter, slope in zip(parameters, found, strict=True):
                 parameter.grad = slope
             self._take_gradients(z)
-            self._loss = None
+            if self._curvature is None or self._curvature.closure is not None:
+                self._loss = None
         assert self._slope is not None  # noqa: S101  # as above
         return self._slope
 
@@ -172,6 +182,23 @@ class ClosureFunction:
         with torch.enable_grad():
             product = self._products.hessian(self.variables.inside(v))
         return self.variables.bent(product, v)
+
+    def _evaluated(self, z: Tensor) -> Evaluated:
+        """The loss, the outputs and their graphs there, of the curvature closure if there is one."""
+        assert self._curvature is not None  # noqa: S101  # else nobody asks
+        self._return_to(z)
+        if self._evaluated_at is None:
+            loss, outputs = self._loss, self._outputs
+            if self._curvature.closure is None and loss is None:
+                raise GradientError(
+                    "this method takes the curvature through the outputs, and the closure has gone backward, which "
+                    "frees the graph; let it only return (loss, outputs)"
+                )
+            if self._curvature.closure is not None:
+                self._spend()
+                loss, outputs = self._curvature.call()
+            self._evaluated_at = self._curvature.checked(loss, outputs, self.variables)
+        return self._evaluated_at
 
     def _return_to(self, z: Tensor) -> None:
         """Evaluate the closure at a point again, if another one was looked at since."""

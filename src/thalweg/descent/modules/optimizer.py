@@ -15,6 +15,7 @@ from thalweg.descent.engine import run
 from thalweg.descent.failures import BudgetSpentError, Status
 from thalweg.descent.methods import composed
 from thalweg.descent.modules.closure import ClosureFunction
+from thalweg.descent.modules.curvature_closure import CurvatureClosure
 from thalweg.descent.modules.groups import Groups
 from thalweg.descent.modules.saved import METHOD, check_fits, described
 from thalweg.descent.modules.scaling import Scaling
@@ -113,7 +114,11 @@ class DescentOptimizer(torch.optim.Optimizer):
 
     @uncompiled
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]  # torch's has two overloads for this one
-        self, closure: Callable[[], Any] | None = None, *, scaler: GradScaler | None = None
+        self,
+        closure: Callable[[], Any] | None = None,
+        curvature_closure: Callable[[], Any] | None = None,
+        *,
+        scaler: GradScaler | None = None,
     ) -> Any:  # noqa: ANN401  # what the closure returns
         """Go on with the descent of what the closure computes; gives its loss where the call began.
 
@@ -122,6 +127,10 @@ class DescentOptimizer(torch.optim.Optimizer):
         that searches compares losses, so that the closure must give the same at the same parameters while the call
         lasts. Where it scales the loss by a gradient scaler, give that, too, and call `scaler.update()` afterwards,
         neither `scaler.step` nor `scaler.unscale_`.
+
+        A method that takes the curvature through the outputs asks for (loss, outputs). The curvature may be that of
+        other examples than the loss: `curvature_closure` returns (loss, outputs) for them, is evaluated once a
+        step, and may draw what it likes.
 
         The parameters end where the descent has come to; where the budget cuts a search short, at the lowest point that
         was seen. Once `max_eval_in_all` is spent, the closure is not evaluated, and the result `None`.
@@ -142,15 +151,20 @@ class DescentOptimizer(torch.optim.Optimizer):
             self.message = f"the budget of {self.max_eval_in_all} evaluations in all is spent"
             return None
         began = time.monotonic()
-        needs_curvature = self.method.direction.needs_curvature
+        direction = self.method.direction
+        if curvature_closure is not None and not direction.needs_outputs:
+            raise DescentError(f"{direction!r} takes no curvature through outputs; leave out `curvature_closure`")
         rules = self.method.stop.parts
         counts = [rule.count for rule in rules if isinstance(rule, stopping.evaluations)]
         limits = [rule.limit for rule in rules if isinstance(rule, stopping.seconds)]
         function = ClosureFunction(
             closure,
             self._variables(),
-            scaling=Scaling(self, scaler, self._handles, needs_curvature=needs_curvature),
-            needs_curvature=needs_curvature,
+            scaling=Scaling(
+                self, scaler, self._handles, needs_curvature=direction.needs_curvature or direction.needs_outputs
+            ),
+            needs_curvature=direction.needs_curvature,
+            curvature=CurvatureClosure(curvature_closure) if direction.needs_outputs else None,
             is_doubted=isinstance(self.method.step_size, StepSize) and not self._is_deterministic,
             budget=min(left, *counts, self.max_eval or math.inf),
             deadline=began + min(limits, default=math.inf),

@@ -31,11 +31,11 @@ class Variables:
             )
         if not self.size:
             raise ParameterError("the trainable parameters have no element; there is nothing to minimise over")
-        self._root = self._spread(groups, "scale", usual=1.0)
-        self._root = None if self._root is None else self._root.sqrt_()
-        self._decay = self._spread(groups, "weight_decay", usual=0.0)
+        self.root = self._spread(groups, "scale", usual=1.0)
+        self.root = None if self.root is None else self.root.sqrt_()
+        self.decay = self._spread(groups, "weight_decay", usual=0.0)
         self._origin = self._layout.join(self.parameters)
-        self.start = self._origin if self._root is None else self._origin / self._root
+        self.start = self._origin if self.root is None else self._origin / self.root
 
     @property
     def parameters(self) -> tuple[Tensor, ...]:
@@ -56,7 +56,7 @@ class Variables:
 
     def inside(self, v: Tensor) -> Tensor:
         """A vector of z's kind as one of x's."""
-        return v if self._root is None else v * self._root
+        return v if self.root is None else v * self.root
 
     def slope(self, pieces: Sequence[Tensor | None], z: Tensor) -> Tensor:
         """The gradient by z, from that of the loss by each parameter, where None stands for zeros."""
@@ -68,15 +68,15 @@ class Variables:
 
     def bent(self, product: Tensor, v: Tensor) -> Tensor:
         """The Hessian by z times v, from that of the loss by x times `inside(v)`; a gradient likewise, with v = z."""
-        decayed = product if self._decay is None else product + self._decay * self.inside(v)
+        decayed = product if self.decay is None else product + self.decay * self.inside(v)
         return self.inside(decayed)
 
     def penalty(self, z: Tensor) -> float:
         """What the weight decays add to the loss."""
-        if self._decay is None:
+        if self.decay is None:
             return 0.0
         x = self.inside(z)
-        return 0.5 * float(torch.dot(self._decay * x, x))
+        return 0.5 * float(torch.dot(self.decay * x, x))
 
     def _spread(self, groups: Sequence[dict[str, Any]], name: str, *, usual: float) -> Tensor | None:
         """A number of each group for each element, or `None` if it is the usual one in all of them."""
