@@ -99,7 +99,7 @@ from thalweg.schedules import (
 )
 
 if TYPE_CHECKING:
-    from thalweg import descent, lab, report, surfaces
+    from thalweg import curvature, descent, lab, report, surfaces
     from thalweg.descent import minimize
     from thalweg.descent.modules import LBFGS, DescentOptimizer, HessianFree, NaturalGradient
     from thalweg.lab.problem import Problem
@@ -158,7 +158,7 @@ _HOMES = {
     ),
 }
 """Where the names that need torch are at home."""
-_ROOMS = ("descent", "lab", "report", "surfaces")
+_ROOMS = ("curvature", "descent", "lab", "report", "surfaces")
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # whatever the name stands for
@@ -219,6 +219,7 @@ __all__ = [
     "clip_value",
     "constant",
     "cosine",
+    "curvature",
     "d_adapt_adam",
     "d_adapt_sgd",
     "decay",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from thalweg.errors import CurvatureError
+from thalweg.errors import CurvatureError, SecondDerivativeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,8 @@ def gradients(of: Tensor, inputs: Sequence[Tensor], *, create_graph: bool) -> Se
 def slopes(loss: Tensor, inputs: Sequence[Tensor]) -> Sequence[Tensor | None]:
     """The gradients of one number, with a graph for `pulled_back` to differentiate once more; None for what is unused.
 
-    Raises `CurvatureError` where the loss is no single number, or a function in it is `once_differentiable`.
+    Raises `CurvatureError` where the loss is no single number, `SecondDerivativeError` where a function in it is marked
+    `once_differentiable`.
     """
     if loss.numel() != 1:
         raise CurvatureError(f"the curvature is that of one number, and the loss has the shape {tuple(loss.shape)}")
@@ -53,7 +54,7 @@ def slopes(loss: Tensor, inputs: Sequence[Tensor]) -> Sequence[Tensor | None]:
 def pulled_back(outputs: Sequence[Tensor | None], inputs: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
     """Σ (∂output/∂input)ᵀ vector for each of the inputs, in its shape; zeros where nothing depends on it.
 
-    The graph is kept. Raises `CurvatureError` where a function has no such derivative.
+    The graph is kept. Raises `SecondDerivativeError` where a function has no such derivative.
     """
     bent = [(f, v) for f, v in zip(outputs, vectors, strict=True) if f is not None and f.requires_grad]
     if not bent:
@@ -67,16 +68,22 @@ def pulled_back(outputs: Sequence[Tensor | None], inputs: Sequence[Tensor], vect
             allow_unused=True,
             materialize_grads=True,
         )
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
-        raise CurvatureError(_ONCE.format(_first_sentence(error))) from error
+        if "modified by an inplace operation" in str(error):
+            raise CurvatureError(_MOVED) from error
+        raise SecondDerivativeError(_ONCE.format(_first_sentence(error))) from error
     return list(found)
 
 
 def refuse_marked(slopes: Sequence[Tensor | None]) -> None:
-    """Raise `CurvatureError` for gradients that came through a function that is marked `once_differentiable`."""
+    """Raise `SecondDerivativeError` for gradients that came through a function that is marked `once_differentiable`."""
     if any(node.name().endswith("Error") for node in _nodes_below(slopes)):
-        raise CurvatureError(_ONCE.format("a function in it is marked `once_differentiable`"))
+        raise SecondDerivativeError(_ONCE.format("a function in it is marked `once_differentiable`"))
 
+
+_MOVED = "the parameters have moved since the loss was computed; compute it anew, and take the products before the step"
 
 _ONCE = (
     "the loss cannot be differentiated twice ({}); compute it with operations that can (for attention, under "

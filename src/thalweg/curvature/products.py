@@ -51,8 +51,9 @@ class Products:
 
     def gradient(self) -> Tensor:
         """The gradient, flat."""
+        found = self.__dict__.get("_slopes") or gradients(self._loss.sum(), self.layout.parameters, create_graph=False)
         return self.layout.join(
-            torch.zeros_like(p) if g is None else g for p, g in zip(self.layout.parameters, self._slopes, strict=True)
+            torch.zeros_like(p) if g is None else g for p, g in zip(self.layout.parameters, found, strict=True)
         )
 
     def hessian(self, v: Tensor) -> Tensor:
@@ -65,28 +66,43 @@ class Products:
         What the loss has of the parameters besides, such as a penalty, is no part of it. Schraudolph 2002,
         doi:10.1162/08997660260028683.
         """
-        tangents = self._pushed_forward(self.layout.split(v))
-        bent = pulled_back(self._output_slopes, self._bound_outputs, tangents)
-        return self.layout.join(pulled_back(self._bound_outputs, self.layout.parameters, bent))
+        return self.pull_back(self.bend(self.push_forward(v)))
+
+    def push_forward(self, v: Tensor) -> list[Tensor]:
+        """J v, in the shapes of the outputs, with J = ∂outputs/∂parameters."""
+        return pulled_back(self._doubled[1], self._doubled[0], self.layout.split(v))
+
+    def bend(self, tangents: Sequence[Tensor]) -> list[Tensor]:
+        """∂²loss/∂outputs² times tensors in the outputs' shapes."""
+        return pulled_back(self.output_slopes, self.outputs, tangents)
+
+    def pull_back(self, cotangents: Sequence[Tensor]) -> Tensor:
+        """Jᵀ times tensors in the outputs' shapes, flat."""
+        return self.layout.join(pulled_back(self.outputs, self.layout.parameters, cotangents))
 
     @cached_property
     def _slopes(self) -> Sequence[Tensor | None]:
         return slopes(self._loss, self.layout.parameters)
 
     @property
-    def _bound_outputs(self) -> list[Tensor]:
+    def outputs(self) -> list[Tensor]:
+        """What the model gave, with its graph."""
         if not self._outputs:
             raise CurvatureError(
                 "Gauss–Newton products need the outputs that the loss was computed from; give them as `outputs`"
             )
         return self._outputs
 
+    @property
+    def output_slopes(self) -> Sequence[Tensor | None]:
+        """∂loss/∂outputs, with its graph; None for an output that the loss does not depend on."""
+        return self._output_slopes
+
     @cached_property
     def _output_slopes(self) -> Sequence[Tensor | None]:
-        """∂loss/∂outputs, with its graph."""
-        if not all(output.requires_grad for output in self._bound_outputs):
+        if not all(output.requires_grad for output in self.outputs):
             raise CurvatureError("an output has no graph; compute it from the parameters, outside of `torch.no_grad()`")
-        found = slopes(self._loss, self._bound_outputs)
+        found = slopes(self._loss, self.outputs)
         if all(slope is None for slope in found):
             raise CurvatureError("the loss does not depend on these outputs; give those that it was computed from")
         return found
@@ -97,13 +113,8 @@ class Products:
 
         The outputs are not computed again; J. Townsend, "A new trick for calculating Jacobian vector products", 2017.
         """
-        dummies = [torch.zeros_like(output, requires_grad=True) for output in self._bound_outputs]
-        dotted = torch.stack([(output * u).sum() for output, u in zip(self._bound_outputs, dummies, strict=True)]).sum()
+        dummies = [torch.zeros_like(output, requires_grad=True) for output in self.outputs]
+        dotted = torch.stack([(output * u).sum() for output, u in zip(self.outputs, dummies, strict=True)]).sum()
         found = gradients(dotted, self.layout.parameters, create_graph=True)
         refuse_marked(found)
         return dummies, found
-
-    def _pushed_forward(self, vectors: Sequence[Tensor]) -> list[Tensor]:
-        """J times these, in the outputs' shapes."""
-        dummies, slopes_of_outputs = self._doubled
-        return pulled_back(slopes_of_outputs, dummies, vectors)
