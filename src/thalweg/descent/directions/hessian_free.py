@@ -53,14 +53,20 @@ class hessian_free(Direction):
 
     needs_outputs: ClassVar[bool] = True
     has_damping: ClassVar[bool] = True
-    damping: float = number(Range(0), default=1.0)
+    when: ClassVar[str] = "Networks and other fits of many variables, with all examples or large batches of them."
+    spends: ClassVar[str] = (
+        "the gradient, and a product for each inner step of conjugate gradients, of which there are ten at least, and "
+        "one where they begin"
+    )
+    keeps: ClassVar[str] = "the last direction: n numbers; in a step, a logarithm's number of inner ones"
+    damping: float = number(Range(0), default=1.0, source="ours; Martens' is set by the problem")
     _: KW_ONLY
-    warm_start: float = number(Range(0, 1, high_included=True), default=0.95)
-    tolerance: float = number(Range(0, low_included=False), default=5e-4)
-    max_products: int = whole(1, default=250)
+    warm_start: float = number(Range(0, 1, high_included=True), default=0.95, source="Martens and Sutskever 2012")
+    tolerance: float = number(Range(0, low_included=False), default=5e-4, source="Martens 2010, section 4.4")
+    max_products: int = whole(1, default=250, source="Martens' code")
     preconditioner: Preconditioner = "none"
-    exponent: float = number(Range(0, 1, high_included=True), default=0.75)
-    probes: int | None = whole(1, default=None)
+    exponent: float = number(Range(0, 1, high_included=True), default=0.75, source="Martens 2010, section 4.7")
+    probes: int | None = whole(1, default=None, source="ours: exact")
     reduction: Reduction = "mean"
     curvature: Matrix = "gauss_newton"
 

@@ -49,11 +49,18 @@ class gauss_newton(Direction):
 
     needs_outputs: ClassVar[bool] = True
     has_damping: ClassVar[bool] = True
-    damping: float = number(Range(0), default=0.0)
+    when: ClassVar[str] = "Fits with few variables: least squares, and other values that are convex in their outputs."
+    spends: ClassVar[str] = (
+        "the gradient, and as many products as there are variables or outputs, whichever are fewer; or, by conjugate "
+        "gradients, one for each inner step"
+    )
+    has_matrix: ClassVar[bool] = True
+    keeps: ClassVar[str] = "a matrix while it solves: n² numbers, or n for each output"
+    damping: float = number(Range(0), default=0.0, source="ours: none where none is needed")
     _: KW_ONLY
     solver: Solver = "dense"
-    tolerance: float = number(Range(0, 1), default=1e-4)
-    max_products: int = whole(1, default=250)
+    tolerance: float = number(Range(0, 1), default=1e-4, source="ours")
+    max_products: int = whole(1, default=250, source="as hessian_free's")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,14 +88,20 @@ class natural_gradient(Direction):
 
     needs_outputs: ClassVar[bool] = True
     has_damping: ClassVar[bool] = True
-    damping: float = number(Range(0), default=1e-3)
+    when: ClassVar[str] = "A model's likelihood, where a step's length should be how much its predictions change."
+    spends: ClassVar[str] = (
+        "the gradient, and a product for each inner step of conjugate gradients; or, solved exactly, as many as there "
+        "are variables or outputs, whichever are fewer"
+    )
+    keeps: ClassVar[str] = "nothing but the damping"
+    damping: float = number(Range(0), default=1e-3, source="ours")
     _: KW_ONLY
     fisher: Fisher = "exact"
     distribution: Callable[[Tensor], Distribution] | None = None
     reduction: Reduction = "mean"
     solver: Solver = "cg"
-    tolerance: float = number(Range(0, 1), default=1e-4)
-    max_products: int = whole(1, default=250)
+    tolerance: float = number(Range(0, 1), default=1e-4, source="ours")
+    max_products: int = whole(1, default=250, source="as hessian_free's")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -34,14 +34,15 @@ class levenberg_marquardt(StepSize):
     With ρ, by how much the function changes at the direction's end, relative to q = gᵀd + ½dᵀGd: λ is multiplied by
     `factor` if ρ is below ¼, divided by it above ¾; a λ of 0 stays 0. Of the iterates that led to d, from the last one
     back, the first is taken before which the function is higher; from there it is Armijo's backtracking by `shrink`.
-    For `hessian_free`, `gauss_newton` and `natural_gradient`. Martens 2010, sections 4.1, 4.6 and 4.7.
+    For `hessian_free`, `gauss_newton` and `natural_gradient`. Martens 2010, sections 4.1 and 4.6.
     """
 
     for_damping: ClassVar[bool] = True
+    spends: ClassVar[str] = "the function at each iterate and length that is tried, the gradient where it stops"
     _: KW_ONLY
-    factor: float = number(Range(1), default=1.5)
-    c1: float = number(_OPEN, default=1e-2)
-    shrink: float = number(_OPEN, default=0.8)
+    factor: float = number(Range(1), default=1.5, source="Martens 2010, section 4.1")
+    c1: float = number(_OPEN, default=1e-2, source="Martens' code")
+    shrink: float = number(_OPEN, default=0.8, source="Martens' code")
 
     def start(self) -> Search:
         """A search for one descent."""
