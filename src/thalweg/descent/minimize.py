@@ -48,7 +48,8 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
 ) -> Result:
     """Find a local minimum of a function that can be evaluated as often as need be.
 
-    `f` takes a tensor of x0's shape, dtype and device and gives one number; it may be a surface. Derivatives are
+    `f` takes a tensor of x0's shape, dtype and device and gives one number; it may be a surface. For methods that
+    take the curvature through outputs it gives (value, outputs), as ½‖r‖² and the residuals r. Derivatives are
     autograd's, unless you give them: `gradient(x)` in x's shape, `hessian(x)` of shape (n, n), `hessian_product(x, v)`
     in x's shape. An `x0` that is no floating tensor becomes one in float64, an array of float32 in float32.
 
