@@ -101,6 +101,7 @@ from thalweg.schedules import (
 if TYPE_CHECKING:
     from thalweg import curvature, descent, lab, report, surfaces
     from thalweg.descent import minimize
+    from thalweg.descent.modules import LBFGS, DescentOptimizer, HessianFree, NaturalGradient
     from thalweg.lab.problem import Problem
     from thalweg.optimizer import (
         ASGD,
@@ -142,6 +143,7 @@ _HOMES = {
     **dict.fromkeys(("doubts", "roles"), "thalweg.optimizer.roles"),
     "Problem": "thalweg.lab.problem",
     "minimize": "thalweg.descent",
+    **dict.fromkeys(("LBFGS", "DescentOptimizer", "HessianFree", "NaturalGradient"), "thalweg.descent.modules"),
     **dict.fromkeys(("equilibration", "finite_difference", "gauss_newton_bartlett", "hutchinson"), "thalweg.optimizer"),
     **dict.fromkeys(
         ("ASGD", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer"),
@@ -176,6 +178,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ASGD",
+    "LBFGS",
     "SAM",
     "SGD",
     "Adadelta",
@@ -185,10 +188,13 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Chain",
+    "DescentOptimizer",
     "EntropySGD",
+    "HessianFree",
     "LookAheadNesterov",
     "Muon",
     "NAdam",
+    "NaturalGradient",
     "Optimizer",
     "Problem",
     "RAdam",

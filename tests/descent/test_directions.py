@@ -48,7 +48,9 @@ def walk(direction: Direction, count: int = 6, length: float = 1e-3) -> tuple[Ar
         points.append(here.x.numpy())
         gradients.append(here.g.numpy())
         directions.append(d.numpy())
-        here = objective.at(here.x + length * d / d.norm())
+        there = objective.at(here.x + length * d / d.norm())
+        guide.learn(here, there)
+        here = there
     return np.array(points), np.array(gradients), np.array(directions)
 
 

@@ -60,10 +60,11 @@ def test_the_result_has_scipys_names_and_numbers() -> None:
 def test_any_shape_is_kept_and_both_dtypes(method: str, dtype: torch.dtype) -> None:
     target = torch.arange(6, dtype=dtype).reshape(2, 3)
 
-    def f(x: Tensor) -> Tensor:
+    def f(x: Tensor) -> tuple[Tensor, Tensor]:
         assert x.shape == (2, 3)
         assert x.dtype == dtype
-        return (torch.cosh(x - target) - 1).sum() + 0.1 * (x - target).sum() ** 2
+        residuals = x - target
+        return (torch.cosh(residuals) - 1).sum() + 0.1 * residuals.sum() ** 2, residuals
 
     x0 = torch.ones(2, 3, dtype=dtype)
     result = tw.minimize(f, x0, method, tol=1e-3)

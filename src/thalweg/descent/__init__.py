@@ -4,8 +4,10 @@
 
 - Directions: `steepest`, `normalised_steepest`, `preconditioned`; conjugate gradients by `fletcher_reeves`,
   `polak_ribiere`, `hestenes_stiefel`, `dai_yuan`, `hager_zhang`, and Møller's `moller`; `bfgs`, `lbfgs`; `newton`,
-  `damped_newton`, `saddle_free_newton`, `newton_cg`; within a trust region, `dogleg` and `steihaug`.
-- Step sizes: a number, a schedule, `brent`, `armijo`, `strong_wolfe`, `approximate_wolfe`; `scaled`; `trust_region`.
+  `damped_newton`, `saddle_free_newton`, `newton_cg`; within a trust region, `dogleg` and `steihaug`; where the function
+  returns its outputs, too, `gauss_newton`, `natural_gradient`, `hessian_free`.
+- Step sizes: a number, a schedule, `brent`, `armijo`, `strong_wolfe`, `approximate_wolfe`; `scaled`; `trust_region`;
+  `levenberg_marquardt`.
 - Stopping rules, joined by `|`: `gradient_norm`, `step_length`, `value_change`, `value_below`; `iterations`,
   `evaluations`, `seconds`.
 - Methods that are run whole, without gradients: `coordinate_search`, `powell`, `nelder_mead`; `cma_es`, `xnes`, `snes`,
@@ -22,10 +24,13 @@ from thalweg.descent.directions import (
     damped_newton,
     dogleg,
     fletcher_reeves,
+    gauss_newton,
     hager_zhang,
+    hessian_free,
     hestenes_stiefel,
     lbfgs,
     moller,
+    natural_gradient,
     newton,
     newton_cg,
     normalised_steepest,
@@ -39,7 +44,15 @@ from thalweg.descent.failures import Status
 from thalweg.descent.methods import methods
 from thalweg.descent.minimize import minimize
 from thalweg.descent.result import Intermediate, Result
-from thalweg.descent.steps import approximate_wolfe, armijo, brent, scaled, strong_wolfe, trust_region
+from thalweg.descent.steps import (
+    approximate_wolfe,
+    armijo,
+    brent,
+    levenberg_marquardt,
+    scaled,
+    strong_wolfe,
+    trust_region,
+)
 from thalweg.descent.stopping import (
     evaluations,
     gradient_norm,
@@ -87,18 +100,22 @@ __all__ = [
     "dual_annealing",
     "evaluations",
     "fletcher_reeves",
+    "gauss_newton",
     "genetic_algorithm",
     "gradient_norm",
     "hager_zhang",
+    "hessian_free",
     "hestenes_stiefel",
     "iterations",
     "lbfgs",
     "lbfgsb",
+    "levenberg_marquardt",
     "methods",
     "metropolis",
     "minimize",
     "moller",
     "multi_start",
+    "natural_gradient",
     "nelder_mead",
     "newton",
     "newton_cg",

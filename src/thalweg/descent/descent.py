@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from thalweg.descent.directions.direction import Direction
+from thalweg.descent.directions.direction import Direction, Guide, Region
+from thalweg.descent.remembering import Remembering
 from thalweg.descent.steps.fixed import Fixed
+from thalweg.descent.steps.levenberg_marquardt import levenberg_marquardt
 from thalweg.descent.steps.step_size import Search, StepSize
 from thalweg.descent.steps.strong_wolfe import strong_wolfe
 from thalweg.descent.steps.trust_region import trust_region
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
 
 _ITERATIONS = 200
 _POSITIVE = Hyperparameter("step_size", None, Range(0, low_included=False))
+
+
+@dataclass(frozen=True, eq=False)
+class Course(Remembering):
+    """What makes the steps of one descent, and remembers from one to the next."""
+
+    remembers = ("guide", "search")
+    guide: Guide | Region
+    search: Search
 
 
 @dataclass(frozen=True)
@@ -34,16 +45,20 @@ class Descent:
         """How often the function must be differentiable."""
         return 2 if self.direction.needs_curvature else 1
 
+    @property
+    def needs_outputs(self) -> bool:
+        """Whether the function must say what its value is computed from."""
+        return self.direction.needs_outputs
+
     def usual_budget(self, size: int) -> StoppingRule:
         """How many steps are made at most on so many variables where no budget is given; as SciPy's."""
         return iterations(_ITERATIONS * size)
 
-    def search(self) -> Search:
-        """What takes the steps of one descent."""
-        if isinstance(self.step_size, StepSize):
-            return self.step_size.start()
+    def start(self) -> Course:
+        """What makes the steps of one descent."""
         alpha = self.step_size
-        return Fixed(alpha if callable(alpha) else lambda _: alpha)
+        fixed = None if isinstance(alpha, StepSize) else Fixed(alpha if callable(alpha) else lambda _: alpha)
+        return Course(self.direction.start(), fixed or cast("StepSize", alpha).start())
 
     def __repr__(self) -> str:
         return f"descent(direction={self.direction!r}, step_size={self.step_size!r}, stop={self.stop!r})"
@@ -58,7 +73,8 @@ def descent(
     """Compose a descent: where to go, how far, and when to stop.
 
     The step size may be a number or a schedule. If it is left out, it is `strong_wolfe()`, or `trust_region()` for a
-    direction that needs one; the stopping rule is `gradient_norm(1e-5)`.
+    direction that needs one, or `levenberg_marquardt()` for one that is damped through its outputs; the stopping rule
+    is `gradient_norm(1e-5)`.
 
     Raises `DescentError` for parts that do not fit together, `HyperparameterError` for a step size not above 0.
 
@@ -69,7 +85,8 @@ def descent(
     if not isinstance(direction, Direction):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code may pass anything
         raise DescentError(f"descent: {direction!r} is no direction; write for example `direction=bfgs()`")
     if step_size is None:
-        step_size = trust_region() if direction.is_region else strong_wolfe()
+        step_size = levenberg_marquardt() if direction.has_damping else strong_wolfe()
+        step_size = trust_region() if direction.is_region else step_size
     if isinstance(step_size, type):
         raise DescentError(f"descent: the step size is {step_size.__name__} itself; write `{step_size.__name__}()`")
     if not isinstance(step_size, StepSize):
@@ -84,6 +101,11 @@ def descent(
         raise DescentError(
             f"descent: {direction!r} cannot keep to a trust region; take `dogleg()` or `steihaug()`, or another step "
             "size"
+        )
+    if isinstance(step_size, StepSize) and step_size.for_damping and not direction.has_damping:
+        raise DescentError(
+            f"descent: {direction!r} has no damping that {step_size!r} could set; take `hessian_free()`, "
+            "`gauss_newton()` or `natural_gradient()`, or another step size"
         )
     if stop is None:
         stop = gradient_norm(1e-5)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from thalweg.descent.descent import Descent
+    from thalweg.descent.descent import Course, Descent
     from thalweg.descent.directions.direction import Region
     from thalweg.descent.objective import Objective
     from thalweg.descent.steps.step_size import Search
@@ -42,14 +42,22 @@ class Ending:
     """Of the points that it came to, the one that is handed back: the last, unless an earlier one is lower."""
 
 
-def run(
-    method: Descent, objective: Objective, x0: Tensor, *, seen: Callable[[Trial, int], bool], began: float
+def run(  # what a descent is, where from, and with what it goes on
+    method: Descent,
+    objective: Objective,
+    x0: Tensor,
+    *,
+    seen: Callable[[Trial, int], bool],
+    began: float,
+    course: Course | None = None,
 ) -> Ending:
     """Descend from a flat point until the stopping rule is met, or nothing lower can be found.
 
-    `seen` is told of each new point and says whether to stop there; `began` is a time on the monotonic clock.
+    `seen` is told of each new point and says whether to stop there; `began` is a time on the monotonic clock. With a
+    `course` of the same method, an earlier descent goes on.
     """
-    guide, search = method.direction.start(), method.search()
+    course = course or method.start()
+    guide, search = course.guide, course.search
     here, before, nit = None, None, 0
     try:
         lowest = here = _finite(objective.at(x0), "at x0")
@@ -61,6 +69,7 @@ def run(
             if ending:
                 return replace(ending, lowest=lowest)
             here, before, nit = _finite(_advance(guide, search, here, objective), "after a step"), here, nit + 1
+            guide.learn(before, here)
             lowest = here if here.f <= lowest.f + rounding else lowest
             if seen(here, nit):
                 return Ending(here, nit, Status.STOPPED, "the callback raised StopIteration")

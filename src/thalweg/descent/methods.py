@@ -13,10 +13,13 @@ from thalweg.descent.directions import (
     damped_newton,
     dogleg,
     fletcher_reeves,
+    gauss_newton,
     hager_zhang,
+    hessian_free,
     hestenes_stiefel,
     lbfgs,
     moller,
+    natural_gradient,
     newton,
     newton_cg,
     polak_ribiere,
@@ -24,7 +27,15 @@ from thalweg.descent.directions import (
     steepest,
     steihaug,
 )
-from thalweg.descent.steps import StepSize, approximate_wolfe, armijo, scaled, strong_wolfe, trust_region
+from thalweg.descent.steps import (
+    StepSize,
+    approximate_wolfe,
+    armijo,
+    levenberg_marquardt,
+    scaled,
+    strong_wolfe,
+    trust_region,
+)
 from thalweg.descent.stopping import gradient_norm
 from thalweg.descent.without_gradients.catalogue import ROUTINES
 from thalweg.descent.without_gradients.routine import Routine
@@ -50,6 +61,9 @@ _PARTS: dict[str, tuple[Direction, StepSize]] = {
     "damped_newton": (damped_newton(), armijo()),
     "saddle_free_newton": (saddle_free_newton(), armijo()),
     "newton_cg": (newton_cg(), strong_wolfe()),
+    "gauss_newton": (gauss_newton(), levenberg_marquardt()),
+    "natural_gradient": (natural_gradient(), levenberg_marquardt()),
+    "hessian_free": (hessian_free(), levenberg_marquardt()),
     "dogleg": (dogleg(), trust_region()),
     "steihaug": (steihaug(), trust_region()),
 }

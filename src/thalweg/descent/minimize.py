@@ -50,7 +50,8 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
 ) -> Result:
     """Find a local minimum of a function that can be evaluated as often as need be.
 
-    `f` takes a tensor of x0's shape, dtype and device and gives one number; it may be a surface. Derivatives are
+    `f` takes a tensor of x0's shape, dtype and device and gives one number; it may be a surface. For methods that
+    take the curvature through outputs it gives (value, outputs), as ½‖r‖² and the residuals r. Derivatives are
     autograd's, unless you give them: `gradient(x)` in x's shape, `hessian(x)` of shape (n, n), `hessian_product(x, v)`
     in x's shape. An `x0` that is no floating tensor becomes one in float64, an array of float32 in float32.
 
@@ -99,6 +100,7 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
         product=hessian_product,
         differentiable_twice=chosen.derivatives == 2 and hessian is None and hessian_product is None,
         values_only=not chosen.derivatives,
+        keeps_graph=chosen.needs_outputs,
         budget=_least(rule.count for rule in _rules(chosen) if isinstance(rule, stopping.evaluations)),
         deadline=began + _least(rule.limit for rule in _rules(chosen) if isinstance(rule, stopping.seconds)),
     )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from thalweg.descent.trial import Evaluated
+
 
 class Objective:
     """A function with its derivatives, what has been spent on it, and the lowest point that was seen.
@@ -36,6 +38,7 @@ class Objective:
         product: Callable[[Tensor, Tensor], Any] | None = None,
         differentiable_twice: bool = False,
         values_only: bool = False,
+        keeps_graph: bool = False,
         budget: float = math.inf,
         deadline: float = math.inf,
     ) -> None:
@@ -47,6 +50,9 @@ class Objective:
         self.product = product
         self.differentiable_twice = differentiable_twice
         self.values_only = values_only
+        self.keeps_graph = keeps_graph
+        self.evaluated: Callable[[Tensor], Evaluated] | None = None
+        """Where the graphs come from, if not from `function`."""
         self.nfev = self.njev = self.nhvp = 0
         self.best: Trial | None = None
         self._budget = budget
@@ -65,9 +71,9 @@ class Objective:
         else:
             point = x.detach().requires_grad_(self.gradient is None or self.differentiable_twice)
         with torch.set_grad_enabled(not self.values_only):
-            value = self.function(point.view(self.shape))
+            value, outputs = _apart(self.function(point.view(self.shape)))
             tensor = value.sum() if isinstance(value, torch.Tensor) else None  # of one element, in whatever shape
-        trial = Trial(self, x.detach(), point, _number(value), tensor)
+        trial = Trial(self, x.detach(), point, _number(value), tensor, outputs)
         if trial.f == -math.inf:
             raise NoStepError(Status.UNBOUNDED, "the function is not bounded below: it has become -inf")
         if math.isfinite(trial.f) and (self.best is None or trial.f < self.best.f):
@@ -82,12 +88,26 @@ class Objective:
         finally:
             self.best = best
 
+    @property
+    def left(self) -> float:
+        """How many evaluations and products are still within the budget."""
+        return self._budget - self.nfev - self.nhvp
+
     def spend(self, count: int = 1) -> None:
         """See that so many more evaluations are within the budget, or raise `BudgetSpentError`."""
-        if self.nfev + self.nhvp + count > self._budget:
+        if count > self.left:
             raise BudgetSpentError(f"the budget of {self._budget} evaluations is spent")
         if time.monotonic() > self._deadline:
             raise BudgetSpentError("the time is spent")
+
+
+def _apart(returned: Any) -> tuple[Any, Tensor | None]:  # noqa: ANN401  # user code may return anything
+    """The value, and the outputs that it was computed from where the function says them, too."""
+    match returned:
+        case (value, torch.Tensor() as outputs):
+            return value, outputs
+        case _:
+            return returned, None
 
 
 def _number(value: object) -> float:

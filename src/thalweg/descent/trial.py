@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -15,15 +16,46 @@ if TYPE_CHECKING:
     from thalweg.descent.objective import Objective
 
 
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """The value with its graph, the outputs that it was computed from, and what autograd differentiates them by."""
+
+    loss: Tensor
+    outputs: Tensor
+    inputs: tuple[Tensor, ...]
+    root: Tensor | None = None
+    """What the point is multiplied by to give the inputs, element by element."""
+    decay: Tensor | None = None
+    """The curvature that the function has by the inputs beside the loss's, element by element."""
+
+    def scaled(self, v: Tensor) -> Tensor:
+        """A vector, or rows of them, by the point as one by the inputs; a derivative by these as one by the point."""
+        return v if self.root is None else v * self.root
+
+    @property
+    def penalty(self) -> Tensor | float:
+        """The curvature that the function has by the point beside the loss's, element by element."""
+        return 0.0 if self.decay is None else self.scaled(self.scaled(self.decay))
+
+
 class Trial:
     """A point `x` with the value `f` there; its derivatives are computed when they are first asked for."""
 
-    def __init__(self, objective: Objective, x: Tensor, point: Tensor, f: float, value: Tensor | None) -> None:
+    def __init__(  # what one evaluation has found
+        self,
+        objective: Objective,
+        x: Tensor,
+        point: Tensor,
+        f: float,
+        value: Tensor | None,
+        outputs: Tensor | None = None,
+    ) -> None:
         self.x = x
         self.f = f
         self._objective = objective
         self._point = point
         self._value = value
+        self._outputs = outputs
         self._slope: Tensor | None = None
         self._gradient: Tensor | None = None
 
@@ -34,10 +66,11 @@ class Trial:
         Raises `GradientError` where the function's value does not depend on its point by torch's operations.
         """
         if self._gradient is None:
-            self._objective.njev += 1
             slope = self._differentiate() if self._objective.gradient is None else self._ask(self._objective.gradient)
+            self._objective.njev += 1
             self._gradient = slope.detach()
-            self._value = None
+            if not self._objective.keeps_graph:
+                self._value = self._outputs = None
             self._slope = slope if slope.requires_grad and self._objective.differentiable_twice else None
         return self._gradient
 
@@ -46,11 +79,39 @@ class Trial:
         """Whether value and gradient are finite; the gradient is computed only where the value is."""
         return math.isfinite(self.f) and bool(self.g.isfinite().all())
 
+    @property
+    def left(self) -> float:
+        """How many evaluations and products are still within the budget."""
+        return self._objective.left
+
+    def spend(self, count: int = 1) -> None:
+        """Count so many curvature products. Raises `BudgetSpentError` where they are more than the budget allows."""
+        self._objective.spend(count)
+        self._objective.nhvp += count
+
+    def evaluated(self) -> Evaluated:
+        """What was evaluated here, with its graph, where the function returns its outputs beside its value.
+
+        Raises `GradientError` where it does not.
+        """
+        if self._objective.evaluated is not None:
+            return self._objective.evaluated(self.x)
+        if self._outputs is None or self._value is None:
+            raise GradientError(
+                "this method needs the outputs that the function's value is computed from, as a model's; let the "
+                "function return (value, outputs)"
+            )
+        if not self._outputs.requires_grad or not self._value.requires_grad:
+            raise GradientError(
+                "the function's value or its outputs do not depend on the point by torch's operations; return them "
+                "as they are computed, neither detached nor computed under `torch.no_grad()`"
+            )
+        return Evaluated(self._value, self._outputs, (self._point,))
+
     def product(self, v: Tensor) -> Tensor:
         """The Hessian here times a vector, by differentiating the gradient once more."""
         objective = self._objective
-        objective.spend()
-        objective.nhvp += 1
+        self.spend()
         if objective.product is not None:
             found = objective.product(self.x.view(objective.shape), v.view(objective.shape))
             return self._flat(found, "`hessian_product`").detach()
@@ -61,8 +122,7 @@ class Trial:
     def hessian(self) -> Tensor:
         """The dense Hessian here, of shape (n, n), made symmetric."""
         objective = self._objective
-        objective.spend(objective.size)
-        objective.nhvp += objective.size
+        self.spend(objective.size)
         if objective.hessian is not None:
             dense = self._given_hessian()
         elif objective.product is not None:
@@ -80,8 +140,8 @@ class Trial:
                 "the function's value does not depend on its point by torch's operations, so that it cannot be "
                 "differentiated; compute it with torch, or give `gradient`"
             )
-        twice = self._objective.differentiable_twice
-        return _derivative(self._value, self._point, create_graph=twice)
+        twice, keeps = self._objective.differentiable_twice, self._objective.keeps_graph
+        return _derivative(self._value, self._point, create_graph=twice, retain_graph=twice or keeps)
 
     def _ask(self, gradient: object) -> Tensor:
         with torch.set_grad_enabled(self._objective.differentiable_twice):

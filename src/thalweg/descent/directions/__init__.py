@@ -8,7 +8,9 @@ from thalweg.descent.directions.conjugate import (
     polak_ribiere,
 )
 from thalweg.descent.directions.direction import Direction, Guide, Region
+from thalweg.descent.directions.hessian_free import hessian_free
 from thalweg.descent.directions.moller import moller
+from thalweg.descent.directions.natural_gradient import gauss_newton, natural_gradient
 from thalweg.descent.directions.newton import damped_newton, newton, saddle_free_newton
 from thalweg.descent.directions.newton_cg import newton_cg
 from thalweg.descent.directions.quasi_newton import bfgs, lbfgs
@@ -24,10 +26,13 @@ __all__ = [
     "damped_newton",
     "dogleg",
     "fletcher_reeves",
+    "gauss_newton",
     "hager_zhang",
+    "hessian_free",
     "hestenes_stiefel",
     "lbfgs",
     "moller",
+    "natural_gradient",
     "newton",
     "newton_cg",
     "normalised_steepest",

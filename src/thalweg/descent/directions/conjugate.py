@@ -109,6 +109,8 @@ class hager_zhang(Conjugate):
 
 
 class _Conjugate(Guide):
+    remembers = ("_last", "_age")
+
     def __init__(self, formula: Conjugate) -> None:
         self._formula = formula
         self._last: tuple[Tensor, Tensor] | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from thalweg.descent.part import Part
+from thalweg.descent.remembering import Remembering
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from thalweg.descent.trial import Trial
 
 
-class Guide(ABC):
-    """Says at each point of one descent where to go, and may learn from the points that it is shown."""
+class Guide(Remembering):
+    """Says at each point of one descent where to go, and may learn from the steps that it is shown."""
 
     advice: ClassVar[str] = ""
     """What to try where its direction does not descend."""
@@ -26,8 +27,11 @@ class Guide(ABC):
     def toward(self, here: Trial) -> Tensor:
         """The direction from here, flat. Raises `NoStepError` where there is none.
 
-        The point is another one at each call, and the guide sees all that the descent comes to, in order.
+        The guide is asked wherever the descent comes to, in order, and once more if it has forgotten something.
         """
+
+    def learn(self, here: Trial, there: Trial) -> None:
+        """Take up what a step has shown; of the same function at both ends."""
 
     def could_go_on(self, here: Trial, there: Trial) -> bool:  # noqa: ARG002
         """Whether its direction from there would descend, after a step from here; a search goes on if it would not."""
@@ -38,12 +42,15 @@ class Guide(ABC):
         return False
 
 
-class Region(ABC):
+class Region(Remembering):
     """Says at each point the step that a quadratic model calls best within a radius."""
 
     @abstractmethod
     def within(self, here: Trial, radius: float) -> tuple[Tensor, Tensor]:
         """The step, no longer than the radius, and the Hessian times the step."""
+
+    def learn(self, here: Trial, there: Trial) -> None:
+        """Take up what a step has shown; of the same function at both ends."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,6 +59,10 @@ class Direction(Part):
 
     needs_curvature: ClassVar[bool] = False
     """Whether it asks for second derivatives."""
+    needs_outputs: ClassVar[bool] = False
+    """Whether it asks for the outputs that the function's value is computed from, so that it returns both."""
+    has_damping: ClassVar[bool] = False
+    """Whether its guide is a `DampedGuide`, whose damping a step size may set."""
     is_region: ClassVar[bool] = False
     """Whether it needs to be told how far it may go, so that its step size is a trust region."""
     when: ClassVar[str] = ""

@@ -35,6 +35,8 @@ class moller(Direction):
 
 
 class _Moller(Guide):
+    remembers = ("_last", "_steps")
+
     def __init__(self) -> None:
         self._last: tuple[Tensor, Tensor] | None = None
         self._steps = 0

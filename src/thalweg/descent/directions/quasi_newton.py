@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,29 +13,34 @@ import torch
 from torch import dot
 
 from thalweg.descent.directions.direction import Direction, Guide
-from thalweg.descent.part import whole
+from thalweg.descent.directions.pairs import Pairs
+from thalweg.descent.part import number, whole
+from thalweg.formula import Range
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.descent.trial import Trial
 
+_SHARE = Range(0, 1)
+
 
 @dataclass(frozen=True, repr=False)
 class bfgs(Direction):
     """Broyden, Fletcher, Goldfarb and Shanno 1970: d = −Hg, with H an estimate of the inverse Hessian, n × n.
 
-    It begins as the identity. A step along which the gradient did not grow leaves it as it is.
-    Nocedal and Wright, Numerical Optimization, 2nd edition, equation (6.17).
+    It begins as the identity. A step along which the gradient did not grow leaves it as it is, unless there is a
+    `damping`: see `lbfgs`. Nocedal and Wright, Numerical Optimization, 2nd edition, equation (6.17).
     """
 
     when: ClassVar[str] = "The first choice for smooth functions of up to some thousand variables."
     keeps: ClassVar[str] = "n² numbers: the estimate of the inverse Hessian"
     has_matrix: ClassVar[bool] = True
+    damping: float = number(_SHARE, default=0.0, source="none; Powell's is 0.2", kw_only=True)
 
     def start(self) -> Guide:
         """A guide for one descent."""
-        return _BFGS()
+        return _BFGS(self.damping)
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,36 +48,55 @@ class lbfgs(Direction):
     """BFGS from the last `memory` steps alone, for many variables: nothing of n × n is kept.
 
     Nocedal 1980; Nocedal and Wright, Algorithm 7.4, with H₀ = (sᵀy/yᵀy) I, equation (7.20).
+
+    With a `damping` of 0.2, it can do without a line search, and go by minibatches: where sᵀy is less than
+    0.2·sᵀBs, B the inverse of H, y is moved towards Bs until it is not, so that H stays positive definite and no
+    step is for nothing. Powell 1978; Nocedal and Wright, Procedure 18.2.
     """
 
     when: ClassVar[str] = "The first choice for smooth functions of more variables, and for full-batch training."
     keeps: ClassVar[str] = "2 · memory · n numbers: the last steps, and how the gradient changed along them"
     memory: int = whole(1, default=10, source="as SciPy's L-BFGS-B; Nocedal and Wright: 3 to 20", kw_only=True)
+    damping: float = number(_SHARE, default=0.0, source="none; Powell's is 0.2", kw_only=True)
 
     def start(self) -> Guide:
         """A guide for one descent."""
-        return _LBFGS(self.memory)
+        return _LBFGS(self.memory, self.damping)
 
 
 class _QuasiNewton(Guide):
-    _last: Trial | None = None
     _learned = False
+    _toward: Tensor | None = None
+
+    def __init__(self, damping: float) -> None:
+        self._damping = damping
 
     def toward(self, here: Trial) -> Tensor:
-        if self._last is not None and self._last is not here:
-            s, y = here.x - self._last.x, here.g - self._last.g
-            curvature = dot(s, y)
-            rounding = torch.finfo(s.dtype).eps * torch.linalg.vector_norm(s) * torch.linalg.vector_norm(y)
-            if curvature > rounding:
-                self._learn(s, y, curvature)
-                self._learned = True
-        self._last = here
-        return -self._times(here.g)
+        self._toward = d = -self._times(here.g)
+        return d
+
+    def learn(self, here: Trial, there: Trial) -> None:
+        s, y = there.x - here.x, there.g - here.g
+        if self._damping and self._toward is not None:
+            d = self._toward
+            y = self._damped(s, y, here.g * (dot(s, d) / -dot(d, d)))  # as s = αd and d = −Hg, Bs = −αg
+        curvature = dot(s, y)
+        rounding = torch.finfo(s.dtype).eps * torch.linalg.vector_norm(s) * torch.linalg.vector_norm(y)
+        if curvature > rounding:
+            self._learn(s, y, curvature)
+            self._learned = True
 
     def forget(self) -> bool:
         had, self._learned = self._learned, False
         self._clear()
         return had
+
+    def _damped(self, s: Tensor, y: Tensor, Bs: Tensor) -> Tensor:
+        curvature, expected = dot(s, y), dot(s, Bs)
+        if curvature >= self._damping * expected:
+            return y
+        theta = (1 - self._damping) * expected / (expected - curvature)
+        return theta * y + (1 - theta) * Bs
 
     @abstractmethod
     def _learn(self, s: Tensor, y: Tensor, curvature: Tensor) -> None:
@@ -89,6 +112,7 @@ class _QuasiNewton(Guide):
 
 
 class _BFGS(_QuasiNewton):
+    remembers = ("_learned", "_inverse")
     _inverse: Tensor | None = None
 
     def _learn(self, s: Tensor, y: Tensor, curvature: Tensor) -> None:
@@ -108,26 +132,17 @@ class _BFGS(_QuasiNewton):
 
 
 class _LBFGS(_QuasiNewton):
-    def __init__(self, memory: int) -> None:
-        self._pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=memory)
+    remembers = ("_learned", "_pairs")
+
+    def __init__(self, memory: int, damping: float) -> None:
+        super().__init__(damping)
+        self._pairs = Pairs(memory)
 
     def _learn(self, s: Tensor, y: Tensor, curvature: Tensor) -> None:
-        self._pairs.append((s, y, curvature))
+        self._pairs.add(s, y, curvature)
 
     def _times(self, g: Tensor) -> Tensor:
-        if not self._pairs:
-            return g
-        q = g
-        alphas: list[Tensor] = []
-        for s, y, curvature in reversed(self._pairs):
-            alpha = dot(s, q) / curvature
-            q = q - alpha * y
-            alphas.append(alpha)
-        _, y, curvature = self._pairs[-1]
-        r = q * (curvature / dot(y, y))
-        for (s, y, curvature), alpha in zip(self._pairs, reversed(alphas), strict=True):
-            r = r + (alpha - dot(y, r) / curvature) * s
-        return r
+        return self._pairs.times(g)
 
     def _clear(self) -> None:
         self._pairs.clear()

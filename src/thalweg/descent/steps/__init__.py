@@ -3,6 +3,7 @@
 from thalweg.descent.steps.approximate_wolfe import approximate_wolfe
 from thalweg.descent.steps.armijo import armijo
 from thalweg.descent.steps.brent import brent
+from thalweg.descent.steps.levenberg_marquardt import levenberg_marquardt
 from thalweg.descent.steps.scaled import scaled
 from thalweg.descent.steps.step_size import Search, StepSize
 from thalweg.descent.steps.strong_wolfe import strong_wolfe
@@ -14,6 +15,7 @@ __all__ = [
     "approximate_wolfe",
     "armijo",
     "brent",
+    "levenberg_marquardt",
     "scaled",
     "strong_wolfe",
     "trust_region",

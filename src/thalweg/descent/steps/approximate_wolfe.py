@@ -54,6 +54,8 @@ class approximate_wolfe(StepSize):
 
 
 class _ApproximateWolfe(LineSearch):
+    remembers = ("_last",)
+
     def __init__(self, settings: approximate_wolfe) -> None:
         self._settings = settings
         self._last: float | None = None

@@ -41,6 +41,8 @@ class brent(StepSize):
 
 
 class _Brent(LineSearch):
+    remembers = ("_first",)
+
     def __init__(self, tolerance: float) -> None:
         self._tolerance = tolerance
         self._first = FirstTrial()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Fixed(Search):
     """x + αd, where α is a function of the number of steps done; nothing is asked of the direction."""
 
+    remembers = ("_steps",)
+
     def __init__(self, alpha: Callable[[int], float]) -> None:
         self._alpha = alpha
         self._steps = 0

@@ -10,6 +10,7 @@ import torch
 from torch import dot
 
 from thalweg.descent.failures import NoStepError, Status
+from thalweg.descent.remembering import Remembering
 from thalweg.descent.steps.step_size import Search
 
 if TYPE_CHECKING:
@@ -115,11 +116,13 @@ class LineSearch(Search):
         """Where to stop on the line. Raises `NoStepError` if there is no lower point."""
 
 
-class FirstTrial:
+class FirstTrial(Remembering):
     """The α to try first: where the last step's decrease would be had again, at most 1; at first, a step of length 1.
 
     1 where that is the direction's own step. Nocedal and Wright, equation (3.60) and what follows it.
     """
+
+    remembers = ("_last",)
 
     def __init__(self) -> None:
         self._last: float | None = None

@@ -51,6 +51,8 @@ class scaled(StepSize):
 
 
 class _Scaled(Search):
+    remembers = ("_lambda",)
+
     def __init__(self, damping: float) -> None:
         self._lambda = damping
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from thalweg.descent.part import Part
+from thalweg.descent.remembering import Remembering
 
 if TYPE_CHECKING:
     from thalweg.descent.directions.direction import Guide, Region
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from thalweg.descent.trial import Trial
 
 
-class Search(ABC):
+class Search(Remembering):
     """Takes the steps of one descent, and may learn from each how long the next should be."""
 
     @abstractmethod
@@ -30,6 +31,8 @@ class StepSize(Part):
     """Whether it is for directions that must be told how far they may go."""
     spends: ClassVar[str] = ""
     """What it asks of the function for one step, as the rest of a sentence."""
+    for_damping: ClassVar[bool] = False
+    """Whether it is for directions whose damping it sets."""
 
     @abstractmethod
     def start(self) -> Search:

@@ -50,6 +50,8 @@ class strong_wolfe(StepSize):
 
 
 class _StrongWolfe(LineSearch):
+    remembers = ("_first",)
+
     def __init__(self, settings: strong_wolfe) -> None:
         self._settings = settings
         self._first = FirstTrial()

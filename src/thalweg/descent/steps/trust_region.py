@@ -47,6 +47,8 @@ class trust_region(StepSize):
 
 
 class _TrustRegion(Search):
+    remembers = ("_radius",)
+
     def __init__(self, settings: trust_region) -> None:
         self._accept = settings.accept
         self._most = math.inf if settings.max_radius is None else settings.max_radius

@@ -53,6 +53,11 @@ class multi_start(Routine):
         """As often as for the local method."""
         return self._method().derivatives
 
+    @property
+    def needs_outputs(self) -> bool:
+        """As for the local method."""
+        return self._method().needs_outputs
+
     def usual_budget(self, size: int) -> StoppingRule:
         """The local method's, for each start."""
         rules = self._method().usual_budget(size).parts

@@ -52,6 +52,11 @@ class Routine(Part):
         """How often the function must be differentiable."""
         return 0
 
+    @property
+    def needs_outputs(self) -> bool:
+        """Whether the function must say what its value is computed from."""
+        return False
+
     def usual_budget(self, size: int) -> StoppingRule:
         """What is spent at most on so many variables where no budget is given."""
         return iterations(_ITERATIONS * size)
