@@ -40,6 +40,7 @@ def reduction_of(loss: object, given: str | None) -> Reduction:
     Raises `HyperparameterError` for another reduction, and where the two contradict.
     """
     own = setting_of(loss, "reduction")
+    own = "mean" if own == "batchmean" else own  # over rows
     found = own or given or "mean"
     if found not in get_args(Reduction):
         raise HyperparameterError(
