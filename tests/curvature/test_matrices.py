@@ -300,6 +300,7 @@ def test_scipy_takes_the_operator() -> None:
 
     A = hessian(network(), functional.cross_entropy, examples())
     (found,) = eigsh(A.to_scipy(), k=1, which="LA", return_eigenvectors=False)
+    assert (A.to_scipy() @ np.ones((43, 2))[::-1]).shape == (43, 2)
     assert abs(found - torch.linalg.eigvalsh(A.to_dense())[-1]) < 1e-10
     with pytest.raises(CurvatureError, match="SciPy knows no such"):
         hessian(lambda x: (x**2).sum(), torch.ones(2, dtype=torch.bfloat16)).to_scipy()

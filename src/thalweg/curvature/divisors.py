@@ -67,6 +67,8 @@ def divisor_of(loss: Callable[..., Tensor], outputs: Sequence[Tensor], targets: 
     if counted is not None:
         weight = setting_of(loss, "weight")
         return float(counted.sum() if weight is None else weight[cast("Tensor", targets)[counted]].sum())
+    if not outputs:
+        return float(rows)
     if kind_of(loss) in _OF_LABELS:  # given probabilities of the classes, in dimension 1
         return outputs[0].numel() / outputs[0].shape[min(1, outputs[0].ndim - 1)]
     return float(outputs[0].numel() if kind_of(loss) in _OF_ELEMENTS else rows)
