@@ -74,7 +74,7 @@ class ProblemError(ThalwegError, ValueError):
 
 
 class DataError(ThalwegError, RuntimeError):
-    """A data set that is missing, cannot be fetched, or is not what its checksum says."""
+    """A data set that is missing, cannot be fetched, is not what its checksum says, or comes in no batches."""
 
 
 class RaceError(ThalwegError, RuntimeError):

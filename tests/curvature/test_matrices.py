@@ -81,6 +81,13 @@ def test_the_empirical_fisher_is_the_mean_of_squared_gradients() -> None:
     assert gap(empirical_fisher(model, functional.cross_entropy, (x, y), batch_size=6).to_dense(), expected) < 1e-13
 
 
+class SquaresOverRows(nn.Module):
+    reduction = "batchmean"  # as nn.KLDivLoss calls it
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs - targets).square().sum() / len(outputs)
+
+
 LOSSES: dict[str, tuple[Any, Callable[[Tensor, Tensor], tuple[Tensor, Any]]]] = {
     "mean": (nn.CrossEntropyLoss(), lambda x, y: (x, y)),
     "sum": (nn.CrossEntropyLoss(reduction="sum"), lambda x, y: (x, y)),
@@ -89,6 +96,10 @@ LOSSES: dict[str, tuple[Any, Callable[[Tensor, Tensor], tuple[Tensor, Any]]]] = 
     "smoothed": (partial(functional.cross_entropy, label_smoothing=0.2), lambda x, y: (x, y)),
     "probabilities": (nn.CrossEntropyLoss(), lambda x, y: (x, functional.one_hot(y, 3).double() * 0.7 + 0.1)),
     "squares": (nn.MSELoss(), lambda x, y: (x, functional.one_hot(y, 3).double())),
+    "rows": (
+        SquaresOverRows(),
+        lambda x, y: (x, functional.one_hot(y, 3).double()),
+    ),
     "binary": (nn.BCEWithLogitsLoss(), lambda x, y: (x, functional.one_hot(y, 3).double())),
     "of one's own": (lambda f, y: (f.logsumexp(1) - f.gather(1, y[:, None])[:, 0]).mean(), lambda x, y: (x, y)),
 }
@@ -99,7 +110,7 @@ LOSSES: dict[str, tuple[Any, Callable[[Tensor, Tensor], tuple[Tensor, Any]]]] = 
 def test_batches_of_any_size_add_up_to_the_whole(name: str, kind: Callable[..., Operator]) -> None:
     loss, made = LOSSES[name]
     model, (x, y) = network(), made(*examples())
-    given = {"likelihood": "categorical"} if kind is fisher and name in ("of one's own", "weights") else {}
+    given = {"likelihood": "categorical"} if kind is fisher and name in ("of one's own", "weights", "rows") else {}
     whole = kind(model, loss, (x, y), **given).to_dense()
     loader = DataLoader(TensorDataset(x, y), batch_size=7, shuffle=True)
     uneven = [(x[:2], y[:2]), (x[2:13], y[2:13]), (x[13:], y[13:])]
@@ -107,7 +118,7 @@ def test_batches_of_any_size_add_up_to_the_whole(name: str, kind: Callable[..., 
         uneven.insert(0, (x[:3], torch.ones_like(y[:3])))  # all of them
     for data in (uneven, loader):
         assert gap(kind(model, loss, data, **given).to_dense(), whole) < 1e-13
-    if kind is fisher and name != "weights":
+    if kind is fisher and name not in ("weights", "rows"):
         assert gap(whole, gauss_newton(model, loss, (x, y)).to_dense()) < 1e-13
 
 
@@ -246,6 +257,14 @@ def test_fused_attention_is_differentiated_by_finite_differences(
         kind(model, functional.cross_entropy, (x, y), products="exact").to_dense()
 
 
+@EACH_KIND
+def test_products_are_had_where_gradients_are_switched_off(kind: Callable[..., Operator]) -> None:
+    A, ones = kind(network(), functional.cross_entropy, examples()), torch.ones(43).double()
+    with torch.no_grad():
+        found = kind(network(), functional.cross_entropy, examples()) @ ones
+    assert torch.equal(found, A @ ones)
+
+
 def test_one_batch_at_a_time_has_a_graph() -> None:
     alive: list[int] = []
     held: list[int] = [0]
@@ -281,6 +300,7 @@ def test_scipy_takes_the_operator() -> None:
 
     A = hessian(network(), functional.cross_entropy, examples())
     (found,) = eigsh(A.to_scipy(), k=1, which="LA", return_eigenvectors=False)
+    assert (A.to_scipy() @ np.ones((43, 2))[::-1]).shape == (43, 2)
     assert abs(found - torch.linalg.eigvalsh(A.to_dense())[-1]) < 1e-10
     with pytest.raises(CurvatureError, match="SciPy knows no such"):
         hessian(lambda x: (x**2).sum(), torch.ones(2, dtype=torch.bfloat16)).to_scipy()

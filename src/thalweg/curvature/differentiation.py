@@ -46,7 +46,9 @@ def slopes(loss: Tensor, inputs: Sequence[Tensor]) -> Sequence[Tensor | None]:
         raise CurvatureError(f"the curvature is that of one number, and the loss has the shape {tuple(loss.shape)}")
     # By a root that takes a gradient itself, a function that cannot be differentiated twice leaves a mark in the graph.
     root = torch.ones((), dtype=loss.dtype, device=loss.device, requires_grad=True)
-    found = gradients(loss.sum() * root, inputs, create_graph=True)
+    with torch.enable_grad():
+        rooted = loss.sum() * root
+    found = gradients(rooted, inputs, create_graph=True)
     refuse_marked(found)
     return found
 

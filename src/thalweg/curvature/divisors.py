@@ -40,6 +40,7 @@ def reduction_of(loss: object, given: str | None) -> Reduction:
     Raises `HyperparameterError` for another reduction, and where the two contradict.
     """
     own = setting_of(loss, "reduction")
+    own = "mean" if own == "batchmean" else own  # over rows
     found = own or given or "mean"
     if found not in get_args(Reduction):
         raise HyperparameterError(
@@ -66,6 +67,8 @@ def divisor_of(loss: Callable[..., Tensor], outputs: Sequence[Tensor], targets: 
     if counted is not None:
         weight = setting_of(loss, "weight")
         return float(counted.sum() if weight is None else weight[cast("Tensor", targets)[counted]].sum())
+    if not outputs:
+        return float(rows)
     if kind_of(loss) in _OF_LABELS:  # given probabilities of the classes, in dimension 1
         return outputs[0].numel() / outputs[0].shape[min(1, outputs[0].ndim - 1)]
     return float(outputs[0].numel() if kind_of(loss) in _OF_ELEMENTS else rows)

@@ -90,7 +90,7 @@ def _between(at: Derivatives, metric: Metric) -> Product:
 
 
 def _outer(slopes: Sequence[Tensor], scale: float) -> Metric:
-    """The map u ↦ scale · Σ g (g·u), example by example, for slopes g of shape (samples, *outputs)."""
+    """The map u ↦ scale · Σ g (g·u), example by example, for slopes g of the outputs' shapes, in samples."""
 
     def metric(u: Sequence[Tensor]) -> list[Tensor]:
         each = [(g * piece).flatten(2).sum(2) if g.ndim > 2 else g * piece for g, piece in zip(slopes, u, strict=True)]

@@ -85,7 +85,7 @@ def family_of(loss: object, given: str | Callable[..., Distribution] | None) -> 
 
 
 def scores(family: Family, outputs: Sequence[Tensor], samples: int, seeds: Sequence[int]) -> list[Tensor]:
-    """The slopes ∂(−log p)/∂outputs, (samples, *outputs), at targets that are drawn from the prediction.
+    """The slopes ∂(−log p)/∂outputs, one sample after the other, at targets that are drawn from the prediction.
 
     What is drawn follows from the seeds; torch's own random numbers are left alone.
     """

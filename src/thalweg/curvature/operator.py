@@ -87,7 +87,7 @@ class Operator:
             )
 
         def multiply(v: NDArray[Any]) -> NDArray[Any]:
-            return (self @ torch.as_tensor(v).to(self.device, self.dtype)).cpu().numpy()
+            return (self @ torch.as_tensor(v.copy()).to(self.device, self.dtype)).cpu().numpy()
 
         dtype = torch.empty(0, dtype=self.dtype).numpy().dtype
         ways = dict.fromkeys(("matvec", "rmatvec", "matmat", "rmatmat"), multiply)

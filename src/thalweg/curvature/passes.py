@@ -79,4 +79,4 @@ class Passes:
 
 
 def _each(product: Product, columns: Tensor) -> Tensor:
-    return torch.stack([product(column) for column in columns.T], 1)
+    return torch.stack([product(column) for column in columns.T], 1) if columns.shape[1] else columns

@@ -51,7 +51,7 @@ class Products:
 
     def gradient(self) -> Tensor:
         """The gradient, flat."""
-        found = self.__dict__.get("_slopes") or gradients(self._loss.sum(), self.layout.parameters, create_graph=False)
+        found = gradients(self._loss, self.layout.parameters, create_graph=False)
         return self.layout.join(
             torch.zeros_like(p) if g is None else g for p, g in zip(self.layout.parameters, found, strict=True)
         )
@@ -114,7 +114,8 @@ class Products:
         The outputs are not computed again; J. Townsend, "A new trick for calculating Jacobian vector products", 2017.
         """
         dummies = [torch.zeros_like(output, requires_grad=True) for output in self.outputs]
-        dotted = torch.stack([(output * u).sum() for output, u in zip(self.outputs, dummies, strict=True)]).sum()
+        with torch.enable_grad():
+            dotted = torch.stack([(output * u).sum() for output, u in zip(self.outputs, dummies, strict=True)]).sum()
         found = gradients(dotted, self.layout.parameters, create_graph=True)
         refuse_marked(found)
         return dummies, found

@@ -52,7 +52,7 @@ class Risk:
         self._parameters = self.layout.join(self.layout.parameters)
         for batch in self.data:
             once, twice = (self._computed(0, batch).loss.item() for _ in range(2))
-            if once != twice and math.isfinite(once):
+            if not self._agree(once, twice) and math.isfinite(once):
                 raise CurvatureError(
                     f"the loss of the same batch was {once!r} and then {twice!r}; switch off what draws random "
                     "numbers, such as dropout, by `model.eval()`"
@@ -81,13 +81,17 @@ class Risk:
             del batch  # its graph, before there is the next one's
         first, self._losses = self._losses or losses, self._losses or losses
         pairs = zip(losses, first, strict=False) if in_order else [(math.fsum(losses), math.fsum(first))]
-        near = torch.finfo(self.layout.dtype).eps ** 0.5
-        if len(losses) != len(first) or not all(math.isclose(a, b, rel_tol=near, abs_tol=near) for a, b in pairs):
+        if len(losses) != len(first) or not all(self._agree(a, b) for a, b in pairs):
             raise DataError(
                 f"the data is not what it was in the first pass: {len(first)} batches then, {len(losses)} now, with "
                 f"other losses{' or another order' if in_order else ''}; give the same batches each time, not drawn or "
                 "shuffled anew"
             )
+
+    def _agree(self, one: float, other: float) -> bool:
+        """Whether two sums are the same but for rounding, which may depend on where in memory they are made."""
+        eps = torch.finfo(self.layout.dtype).eps
+        return math.isclose(one, other, rel_tol=eps**0.5, abs_tol=eps)
 
     def _computed(self, number: int, given: object) -> Batch:
         examples = (given if isinstance(given, Examples) else examples_of(given)).to(self.layout.device)
