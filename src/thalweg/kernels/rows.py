@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from thalweg.kernels.plan import Plan
 
 
+FEW = 2**13
+"""Up to how many values are added sooner than an engine is ready."""
+
+
 class Engine(Protocol):
     """What computes a plan of one pass on the rows of some parameters; see `ReferenceRows`."""
 
@@ -36,13 +40,16 @@ class Engine(Protocol):
 class RowBinding:
     """Ties an engine to parameters with sparse gradients; with the face of other bindings."""
 
-    def __init__(self, engine: Engine, parameters: Sequence[Tensor]) -> None:
+    def __init__(self, engine: Engine, parameters: Sequence[Tensor], plan: Plan) -> None:
         self._engine = engine
         self._parameters = list(parameters)
+        self._adds = repr(plan.stores) == "(('p', subtract(p, multiply(k0, g))),)"
+        """Whether a step is a sum, so that a row may be in a gradient several times."""
         self._constants: list[Sequence[float]] = [()]
         self._rows = [0] * len(parameters)
         self._bound = [(p.shape, p.dtype, p.stride()) for p in parameters]
         self._gradients: list[Tensor] = []
+        self._are_added: list[bool] = []
 
     def set_constants(self, row: int, values: Sequence[float]) -> None:
         """The constants of a row of the table, in the plan's order."""
@@ -61,7 +68,8 @@ class RowBinding:
         """
         if [(p.shape, p.dtype, p.stride()) for p in self._parameters] != self._bound:
             raise Moved
-        self._gradients = [_coalesced(parameter) for parameter in self._parameters]
+        found = [_found(parameter, adds=self._adds) for parameter in self._parameters]
+        self._gradients, self._are_added = map(list, zip(*found, strict=True))
 
     def release(self) -> None:
         """Let go of the gradients that `find` holds."""
@@ -83,13 +91,19 @@ class RowBinding:
 
     def run(self, place: int = -1) -> int | None:  # noqa: ARG002  # there is one pass
         """Step the rows; gives the place of the first tensor with a gradient that is not finite, if it looks."""
-        first = self._engine.run(self._gradients, [self._constants[row] for row in self._rows])
+        constants = [self._constants[row] for row in self._rows]
+        gradients = self._gradients
+        if any(self._are_added):
+            four = zip(self._parameters, gradients, constants, self._are_added, strict=True)
+            gradients = [_add(p, gradient, -own[0]) if is_added else gradient for p, gradient, own, is_added in four]
+        first = self._engine.run(gradients, constants)
         self.release()
         return first
 
     def look(self) -> int | None:
         """The place of the first tensor with a gradient that is not finite; nothing is changed."""
-        good = (bool(torch.isfinite(gradient.values()).all()) for gradient in self._gradients)
+        pairs = zip(self._gradients, self._are_added, strict=True)
+        good = (is_added or bool(torch.isfinite(one.values()).all()) for one, is_added in pairs)
         return next((place for place, one in enumerate(good) if not one), None)
 
 
@@ -136,8 +150,11 @@ class ReferenceRows:
         return first
 
 
-def _coalesced(parameter: Tensor) -> Tensor:
-    """A parameter's gradient, each index once. Raises `GradientError` for an index that is none of the parameter's."""
+def _found(parameter: Tensor, *, adds: bool) -> tuple[Tensor, bool]:
+    """A parameter's gradient, and whether it may be added as it is; else each index stands in it once.
+
+    Raises `GradientError` for an index that is none of the parameter's.
+    """
     gradient = parameter.grad
     if gradient is None:
         message = "a gradient is None"
@@ -145,11 +162,31 @@ def _coalesced(parameter: Tensor) -> Tensor:
     if gradient.layout != torch.sparse_coo:
         message = "a gradient is not sparse"
         raise RuntimeError(message)
-    coalesced = gradient.detach().coalesce()
-    if coalesced.is_cpu and coalesced.values().numel():
-        indices = coalesced.indices().numpy()  # torch itself looks at them only if asked to
-        sizes = coalesced.shape[: len(indices)]
-        if (indices.min(axis=1) < 0).any() or (indices.max(axis=1) >= sizes).any():
-            message = f"a sparse gradient of shape {tuple(coalesced.shape)} has an index outside of it"
+    found = gradient.detach()
+    indices, values = found._indices(), found._values()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # of repeated ones, torch gives no others
+    is_quick = found.is_cpu and (not found.is_coalesced() or values.numel() <= FEW)
+    adds = adds and is_quick and found.dtype == parameter.dtype and _sums_stay_finite(values)
+    if found.is_cpu and values.numel():
+        places = indices.numpy()  # torch itself looks at them only if asked to
+        sizes = found.shape[: len(places)]
+        if (places.min(axis=1) < 0).any() or (places.max(axis=1) >= sizes).any():
+            message = f"a sparse gradient of shape {tuple(found.shape)} has an index outside of it"
             raise GradientError(message)
-    return coalesced
+    return (found if adds else found.coalesce()), adds
+
+
+def _sums_stay_finite(values: Tensor) -> bool:
+    """Whether no sum of a gradient's values can be other than finite."""
+    if not values.numel():
+        return False
+    low, high = torch.aminmax(values)
+    return max(-float(low), float(high)) * len(values) < torch.finfo(values.dtype).max
+
+
+@torch.no_grad()
+def _add(parameter: Tensor, gradient: Tensor, factor: float) -> Tensor:
+    """Add a gradient to a parameter, some of its rows several times; gives one without rows, which is left."""
+    parameter.add_(gradient, alpha=factor)
+    indices, values = gradient._indices(), gradient._values()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
+    none, shape = (indices[:, :0], values[:0]), gradient.shape
+    return torch.sparse_coo_tensor(*none, size=shape, is_coalesced=True, check_invariants=False)

@@ -67,6 +67,6 @@ def bind_rows(
         from thalweg.kernels.numba.rows import NumbaRows  # noqa: PLC0415  # importing thalweg must not import numba
 
         engine = NumbaRows
-    binding: Any = RowBinding(engine(plan, parameters, states, guard=guard), parameters)
+    binding: Any = RowBinding(engine(plan, parameters, states, guard=guard), parameters, plan)
     look: Any = Look(binding) if looks_first else None
     return binding, look

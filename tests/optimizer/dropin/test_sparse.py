@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from thalweg.optimizer.layout import Backend
+    from thalweg.optimizer.layout import Backend, NonFinite
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Sparse invariant checks:UserWarning"
@@ -232,3 +233,38 @@ def test_its_arguments_and_groups_are_torchs() -> None:
     assert all(found[name].default == expected[name].default for name in expected)
     optimizers = [make([one_parameter()]) for make in (tw.SparseAdam, torch.optim.SparseAdam)]
     assert repr(optimizers[0]) == repr(optimizers[1])
+
+
+@backends
+@pytest.mark.parametrize("rows", [40, 9000], ids=["few", "many"])
+@pytest.mark.parametrize("is_coalesced", [False, True])
+def test_plain_descent_takes_a_row_as_often_as_it_stands_in_the_gradient(
+    backend: Backend, rows: int, is_coalesced: bool
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    values = torch.randn(rows, 3, generator=random)
+    gradient = torch.sparse_coo_tensor(torch.randint(50, (1, rows), generator=random), values, (50, 3))
+    gradient = gradient.coalesce() if is_coalesced else gradient
+    parameter, dense = (torch.ones(50, 3, requires_grad=True) for _ in range(2))
+    parameter.grad, dense.grad = gradient, gradient.to_dense()
+    chain = tw.chain(tw.gradient_descent(), tw.step(0.1))
+    for one in (parameter, dense):
+        tw.Optimizer([one], chain, backend=backend, maximize=True).step()
+    torch.testing.assert_close(parameter, dense, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("values", [(math.nan, 1.0), (math.inf, -math.inf), (3e38, 3e38)], ids=str)
+@pytest.mark.parametrize("nonfinite", ["raise", "skip"])
+def test_a_row_whose_values_make_no_finite_sum_stays(values: tuple[float, float], nonfinite: NonFinite) -> None:
+    parameter = torch.ones(4, 2, requires_grad=True)
+    given = torch.tensor([[values[0], 1.0], [values[1], 1.0], [1.0, 1.0]])
+    parameter.grad = torch.sparse_coo_tensor(torch.tensor([[2, 2, 0]]), given, (4, 2))
+    optimizer = tw.Optimizer([parameter], tw.chain(tw.gradient_descent(), tw.step(0.5)), nonfinite=nonfinite)
+    if nonfinite == "skip":
+        optimizer.step()
+        assert bool((parameter == 1).all())
+        assert optimizer.skipped == 1
+        return
+    with pytest.raises(NonFiniteGradientError):
+        optimizer.step()
+    assert parameter.tolist() == [[0.5, 0.5], [1.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
