@@ -101,6 +101,7 @@ from thalweg.schedules import (
 if TYPE_CHECKING:
     from thalweg import curvature, descent, lab, report, surfaces
     from thalweg.descent import minimize
+    from thalweg.descent.kronecker import KFAC
     from thalweg.lab.problem import Problem
     from thalweg.optimizer import (
         ASGD,
@@ -140,6 +141,7 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(("EntropySGD", "LookAheadNesterov", "SAM", "functional"), "thalweg.optimizer"),
     **dict.fromkeys(("doubts", "roles"), "thalweg.optimizer.roles"),
+    "KFAC": "thalweg.descent.kronecker",
     "Problem": "thalweg.lab.problem",
     "minimize": "thalweg.descent",
     **dict.fromkeys(("equilibration", "finite_difference", "gauss_newton_bartlett", "hutchinson"), "thalweg.optimizer"),
@@ -176,6 +178,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ASGD",
+    "KFAC",
     "SAM",
     "SGD",
     "Adadelta",
