@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from thalweg import curvature, descent, lab, report, surfaces
     from thalweg.descent import minimize
     from thalweg.descent.kronecker import KFAC
+    from thalweg.descent.whitening import PRONG
     from thalweg.lab.problem import Problem
     from thalweg.optimizer import (
         ASGD,
@@ -142,6 +143,7 @@ _HOMES = {
     **dict.fromkeys(("EntropySGD", "LookAheadNesterov", "SAM", "functional"), "thalweg.optimizer"),
     **dict.fromkeys(("doubts", "roles"), "thalweg.optimizer.roles"),
     "KFAC": "thalweg.descent.kronecker",
+    "PRONG": "thalweg.descent.whitening",
     "Problem": "thalweg.lab.problem",
     "minimize": "thalweg.descent",
     **dict.fromkeys(("equilibration", "finite_difference", "gauss_newton_bartlett", "hutchinson"), "thalweg.optimizer"),
@@ -179,6 +181,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "ASGD",
     "KFAC",
+    "PRONG",
     "SAM",
     "SGD",
     "Adadelta",

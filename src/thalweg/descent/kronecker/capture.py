@@ -34,16 +34,22 @@ class Use:
 
 
 class Capture:
-    """Watches layers while `wanted()`; with `on_slope`, hands over every derivative that a backward pass finds."""
+    """Watches layers while `wanted()`; with `on_slope`, hands over every derivative that a backward pass finds.
+
+    A layer that a backward pass comes to twice is an error, unless it `may_repeat`.
+    """
 
     def __init__(
         self,
         layers: Sequence[Layer],
         wanted: Callable[[], bool],
         on_slope: Callable[[Use, Tensor], None] | None = None,
+        *,
+        may_repeat: bool = False,
     ) -> None:
         self._wanted = wanted
         self._on_slope = on_slope
+        self._may_repeat = may_repeat
         self._uses: dict[str, list[Use]] = {}
         self._seen: dict[str, int] = {}
         self._handles: list[RemovableHandle] = [
@@ -73,7 +79,7 @@ class Capture:
 
     def _hand_over(self, use: Use, slope: Tensor) -> None:
         task = torch._C._current_graph_task_id()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # which backward pass this is
-        if self._seen.get(use.layer.name) == task:
+        if self._seen.get(use.layer.name) == task and not self._may_repeat:
             raise shared(use.layer)
         self._seen[use.layer.name] = task
         if self._on_slope is not None:

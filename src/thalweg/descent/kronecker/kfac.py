@@ -59,10 +59,11 @@ class KFAC(Optimizer):
     `damping` is the λ of Tikhonov's λI: shared out over both factors (`tikhonov="factored"`) or as it is (`"exact"`, by
     eigenvalues). `every` so many steps factors are estimated, `inverse_every` so many they are inverted. `sharing` says
     of a Linear that is given sequences whether each place is an example of its own (`expand`) or all of them are one
-    (`reduce`). The step's length is the chain's; `kl_clip` bounds the KL divergence that a step is foretold to make.
-    With `rescale` it is where the exact quadratic model of the minibatch is least: along the direction (`length`), or
-    along it and the last step (`momentum`), and `adapt_every` so many steps the damping follows how well the model
-    foretold the loss (Levenberg–Marquardt; the closure is evaluated once more). Then the chain is a step of 1.
+    (`reduce`). The step's length is the chain's; `kl_clip` bounds the KL divergence that a step is foretold to make
+    (None does not). With `rescale` in its place, a step goes to where the exact quadratic model of the minibatch is
+    least, along the direction (`length`), or along it and the last step (`momentum`); and `adapt_every` so many steps
+    the damping follows how well the model foretold the loss (Levenberg–Marquardt; the closure is evaluated once more).
+    Then the chain is a step of 1.
 
     Martens and Grosse 2015, arXiv:1503.05671 (damping 6.3, rescaling 6.4, adapting 6.5, momentum 7); Grosse and Martens
     2016, arXiv:1602.01407 (convolutions); Eschenhagen et al. 2023, arXiv:2311.00636 (`sharing`); Wu et al. 2017,
@@ -97,7 +98,7 @@ class KFAC(Optimizer):
         samples: int = 1,
         sharing: Sharing = "expand",
         tikhonov: Tikhonov = "factored",
-        kl_clip: float | None = None,
+        kl_clip: float | None = 1e-2,
         rescale: Rescale | None = None,
         adapt_every: int | None = None,
         skip: Sequence[str] = (),
@@ -119,7 +120,7 @@ class KFAC(Optimizer):
             samples=samples,
             sharing=sharing,
             tikhonov=tikhonov,
-            kl_clip=kl_clip,
+            kl_clip=None if rescale else kl_clip,
             rescale=rescale,
             adapt_every=adapt_every,
             seed=seed,

@@ -94,8 +94,8 @@ def read_prediction(loss: Tensor, outputs: Tensor) -> Prediction:
     _check(loss, outputs)
     if not bool(torch.isfinite(outputs).all()):
         raise CurvatureError(
-            "the outputs have a NaN or an infinity, and no labels can be drawn from them; look at the data, or lower the"
-            " learning rate (pass nonfinite='skip' to leave out such steps)"
+            "the outputs have a NaN or an infinity, and no labels can be drawn from them; look at the data, or lower "
+            "the learning rate (pass nonfinite='skip' to leave out such steps)"
         )
     slope = _slope(loss, outputs)
     if slope is None:

@@ -45,8 +45,6 @@ class Settings:
             if value not in get_args(known) and not (value is None and name == "rescale"):
                 hint = did_you_mean(str(value), get_args(known))
                 raise HyperparameterError(f"kfac: `{name}` is {value!r}; {hint}")
-        if self.rescale is not None and self.kl_clip is not None:
-            raise HyperparameterError("kfac: `kl_clip` and `rescale` both say how long a step is; give one of them")
         if self.rescale is None and self.adapt_every is not None:
             raise HyperparameterError(
                 "kfac: `adapt_every` goes by what `rescale` foretells; give `rescale='momentum'`, too"
