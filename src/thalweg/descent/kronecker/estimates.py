@@ -27,6 +27,11 @@ _FIRST = 3
 """So many steps at the start all have inverses of their own: Martens and Grosse 2015, Algorithm 2."""
 
 
+def is_finite(value: Tensor) -> bool:
+    """Whether all of it is, in one pass."""
+    return value.numel() == 0 or bool(torch.isfinite(torch.linalg.vector_norm(value, torch.inf)))
+
+
 class Estimates:
     """What is known of each layer: `kept` holds `A`, `G` and what solves with them, by the layer's name."""
 
@@ -92,7 +97,7 @@ class Estimates:
             if own is None or own.is_empty:
                 continue
             for key, of in (("A", "what it was given"), ("G", "the slopes of what it gave")):
-                if not bool(torch.isfinite(getattr(own, key)).all()):
+                if not is_finite(getattr(own, key)):
                     return (
                         f"layer `{layer.name}`: its factor {key} has a NaN or an infinity, from {of}; look at the data "
                         "and the loss (pass nonfinite='skip' to leave out such steps)"
@@ -111,7 +116,7 @@ class Estimates:
             own = sums.get(layer.name)
             if own is None or own.is_empty:
                 continue
-            pair = {"A": own.A, "G": own.G / scale**2}
+            pair = {"A": own.A, "G": own.G if scale == 1 else own.G / scale**2}
             if are_several():
                 pair = {key: mean_over_processes(S) for key, S in pair.items()}
             count = self.counts[layer.name] + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import torch
 
@@ -21,23 +21,23 @@ class Sums:
     """
 
     def __init__(self) -> None:
-        self._inputs: Tensor = torch.zeros(())
-        self._slopes: Tensor = torch.zeros(())
+        self._inputs: Tensor | None = None
+        self._slopes: Tensor | None = None
         self._examples = 0
         self._passes = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing has been added that makes factors."""
-        return self._examples == 0 or self._slopes.ndim == 0
+        return self._examples == 0 or self._slopes is None
 
     def add_inputs(self, layer: Layer, given: Tensor, sharing: Sharing) -> None:
         """Take what the layer was given in a pass of its own."""
         a = _shared_inputs(layer.inputs(given), sharing)
         examples = a.shape[1]
         flat = a.flatten(1, 2)
-        own = flat.mT @ flat * (examples / flat.shape[1])
-        self._inputs = self._inputs.to(own) + own
+        places = flat.shape[1] / max(examples, 1)
+        self._inputs = _plus(self._inputs, flat.mT @ (flat if places == 1 else flat / places))
         self._examples += examples
         self._passes += 1
 
@@ -45,18 +45,18 @@ class Sums:
         """Take derivatives by what the layer gave: a vector's with which the Hessian was drawn, or one of its roots."""
         s = layer.slopes(slopes)
         flat = (s.sum(2, keepdim=True) if sharing == "reduce" else s).flatten(1, 2)
-        own = flat.mT @ flat * weight
-        self._slopes = self._slopes.to(own) + own
+        self._slopes = _plus(self._slopes, flat.mT @ (flat if weight == 1 else flat * weight))
 
     @property
     def A(self) -> Tensor:
         """The mean over examples, and places."""
-        return self._inputs / self._examples
+        return cast("Tensor", self._inputs) / self._examples
 
     @property
     def G(self) -> Tensor:
         """The sum over examples, whose weights are in the loss; the mean over passes."""
-        return self._slopes / self._passes
+        total = cast("Tensor", self._slopes)
+        return total if self._passes == 1 else total / self._passes
 
 
 def terms_of(layer: Layer, slopes: Tensor, sharing: Sharing) -> int:
@@ -73,8 +73,11 @@ def averaged(before: Tensor | None, now: Tensor, count: int, decay: float) -> Te
     """The running average after `count` estimates, with weight min(1 − 1/k, decay) for the past: section 5."""
     if before is None:
         return now
-    weight = min(1 - 1 / count, decay)
-    return weight * before + (1 - weight) * now
+    return torch.lerp(before, now, 1 - min(1 - 1 / count, decay))
+
+
+def _plus(total: Tensor | None, own: Tensor) -> Tensor:
+    return own if total is None else total + own
 
 
 def _shared_inputs(a: Tensor, sharing: Sharing) -> Tensor:

@@ -11,7 +11,7 @@ from thalweg.chain import chain as chain_of
 from thalweg.chain import step as step_stage
 from thalweg.descent.kronecker.capture import Capture
 from thalweg.descent.kronecker.closures import Evaluated, evaluate, go_backward
-from thalweg.descent.kronecker.estimates import Estimates
+from thalweg.descent.kronecker.estimates import Estimates, is_finite
 from thalweg.descent.kronecker.layers import find_layers
 from thalweg.descent.kronecker.lengths import adapted, clipping, fitted, preconditioned, refuse_others
 from thalweg.descent.kronecker.settings import Settings
@@ -265,7 +265,7 @@ class KFAC(Optimizer):
         for layer in self._layers:
             for parameter in (layer.weight, layer.bias):
                 gradient = None if parameter is None else parameter.grad
-                if gradient is not None and not bool(torch.isfinite(gradient).all()):
+                if gradient is not None and not is_finite(gradient):
                     if self._nonfinite == "skip" or (scaler is not None and scaler.is_enabled()):
                         self.skipped += 1
                         return True

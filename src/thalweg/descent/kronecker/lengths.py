@@ -51,7 +51,7 @@ def clipping(
     total = 0.0
     for name, delta in deltas.items():
         bent = factors[name]["G"] @ delta @ factors[name]["A"]
-        total += rates[name] ** 2 * float((delta.double() * bent.double()).sum())
+        total += rates[name] ** 2 * float((delta * bent).sum())
     return min(1.0, math.sqrt(2 * bound / total)) if total > 0 else 1.0
 
 

@@ -105,15 +105,16 @@ def read_prediction(loss: Tensor, outputs: Tensor) -> Prediction:
     generator = torch.Generator(outputs.device).manual_seed(0)
     probes = [torch.empty_like(outputs, requires_grad=False).normal_(generator=generator) for _ in range(2)]
     bent = [_product(slope, outputs, probe) for probe in probes]
-    values = outputs.detach().to(torch.float64)
-    first, second = ((probe.double(), product.double()) for probe, product in zip(probes, bent, strict=True))
+    wide = torch.float64 if outputs.dtype == torch.float64 else torch.float32
+    values = outputs.detach().to(wide)
+    first, second = ((probe.to(wide), product.to(wide)) for probe, product in zip(probes, bent, strict=True))
+    diagonal = first[1] / first[0]
+    if _near(diagonal * second[0], second[1]) and float(diagonal.min()) >= -_CLOSE * float(diagonal.abs().max()):
+        return Independent(diagonal.clamp(min=0).to(outputs.dtype))
     for classes in dict.fromkeys((-1, 1)) if outputs.ndim > 1 else ():
         found = _categorical(outputs, values, classes, *first)
         if found is not None:
             return found
-    diagonal = first[1] / first[0]
-    if _near(diagonal * second[0], second[1]) and float(diagonal.min()) >= -_CLOSE * float(diagonal.abs().max()):
-        return Independent(diagonal.clamp(min=0).to(outputs.dtype))
     raise CurvatureError(
         "labels can be drawn where the loss is softmax with cross-entropy, or takes the outputs one by one (squared "
         "errors, binary cross-entropy), and is convex in them; this one is neither: pass fisher='empirical'"
