@@ -72,8 +72,8 @@ METHODS: dict[str, dict[str, Make]] = {
         for damping in (3.0, 10.0)
     },
     "PRONG": {
-        f"rate {rate}, epsilon {epsilon}": prong(rate, every=50, epsilon=epsilon)
-        for rate, epsilon in ((1e-3, 0.1), (3e-4, 0.1), (1e-3, 1.0))
+        f"rate {rate}, epsilon {epsilon}": prong(rate, every=20, window=5, epsilon=epsilon, momentum="transform")
+        for rate, epsilon in ((2e-3, 0.3), (4e-3, 1.0), (8e-3, 1.0))
     },
 }
 
@@ -148,12 +148,17 @@ def go_on(run: Run, images: Tensor, updates: int, look: int, *, until: float = -
             return loss_of(outputs, own), outputs
 
         start = time.perf_counter()
-        if isinstance(run.optimizer, tw.KFAC | tw.PRONG):
-            run.optimizer.step(closure)
-        else:
-            run.optimizer.zero_grad()
-            closure()[0].backward()
-            run.optimizer.step()
+        try:
+            if isinstance(run.optimizer, tw.KFAC | tw.PRONG):
+                run.optimizer.step(closure)
+            else:
+                run.optimizer.zero_grad()
+                closure()[0].backward()
+                run.optimizer.step()
+        except tw.errors.ThalwegError as error:
+            print(f"  {run.setting}, update {run.updates}: {error}", flush=True)
+            run.losses.append((run.updates, run.seconds, float("inf")))
+            return
         run.seconds += time.perf_counter() - start
         run.updates += 1
         if run.updates % look == 0:
@@ -175,11 +180,7 @@ def tuned(method: str, widths: list[int], images: Tensor, options: argparse.Name
     for setting, make in METHODS[method].items():
         model = autoencoder(widths)
         run = Run(setting, model, make(model), batches(images, options.batch))
-        try:
-            go_on(run, images, options.tuning, options.look)
-        except tw.errors.ThalwegError as error:
-            print(f"  {method}, {setting}: {error}", flush=True)
-            continue
+        go_on(run, images, options.tuning, options.look)
         print(f"  {method}, {setting}: {run.lowest:.2f} after {run.updates} updates", flush=True)
         runs.append(run)
     return min(

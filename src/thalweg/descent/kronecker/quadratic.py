@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from thalweg.curvature import Products
 from thalweg.errors import CurvatureError
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ def coefficients(
 ) -> tuple[list[float], float]:
     """The multiples of the moves that the model M(δ) = ½δᵀ(F + λI)δ + ∇hᵀδ is least at, and its value there.
 
-    F is the Gauss–Newton matrix of this minibatch, exactly. Martens and Grosse 2015, sections 6.4 and 7, and its
-    appendix C for the products. The graph is kept. Raises `CurvatureError` where there is no such minimum.
+    F is the Gauss–Newton matrix of this minibatch, exactly. Martens and Grosse 2015, sections 6.4 and 7. The graph
+    is kept. Raises `CurvatureError` where there is no such minimum.
     """
-    images = _images(outputs, list(gradient), moves)
-    (slope,) = torch.autograd.grad(loss, [outputs], create_graph=True)
-    bent = [torch.autograd.grad(slope, [outputs], image, retain_graph=True)[0] for image in images]
+    products = Products(loss, list(gradient), outputs)
+    images = [products.push_forward(products.layout.join(move[p] for p in gradient))[0] for move in moves]
+    bent = [products.bend([image])[0] for image in images]
     curvature = torch.tensor(
         [[_dot(u, v) + damping * _inner(one, other) for v, other in zip(bent, moves, strict=True)]
          for u, one in zip(images, moves, strict=True)],
@@ -50,17 +51,6 @@ def coefficients(
 def combined(moves: Sequence[Mapping[Key, Tensor]], multiples: Sequence[float]) -> dict[Key, Tensor]:
     """The sum of the moves, each so many times."""
     return {p: torch.stack([k * move[p] for move, k in zip(moves, multiples, strict=True)]).sum(0) for p in moves[0]}
-
-
-def _images(outputs: Tensor, parameters: Sequence[Tensor], moves: Sequence[Mapping[Tensor, Tensor]]) -> list[Tensor]:
-    """J v for each move v: the derivative of Jᵀu by u, which is linear in u."""
-    u = torch.zeros_like(outputs, requires_grad=True)
-    pulled = torch.autograd.grad(outputs, parameters, u, create_graph=True, allow_unused=True, materialize_grads=True)
-    bent = [(g, p) for g, p in zip(pulled, parameters, strict=True) if g.requires_grad]
-    return [
-        torch.autograd.grad([g for g, _ in bent], [u], [move[p] for _, p in bent], retain_graph=True)[0]
-        for move in moves
-    ]
 
 
 def _inner(one: Mapping[Tensor, Tensor], other: Mapping[Tensor, Tensor]) -> float:
