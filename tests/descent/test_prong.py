@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import thalweg as tw
+from thalweg.descent.whitening.coordinates import whitening as whitening_of
 from thalweg.errors import ChainError, CheckpointError, CurvatureError, HyperparameterError, ParameterError
 
 if TYPE_CHECKING:
@@ -275,6 +276,23 @@ def test_other_layers_and_skipped_ones_take_plain_steps_and_a_layer_may_be_used_
         assert plain == (not name.startswith("inner.weight") and name != "inner.bias")
 
 
+@pytest.mark.parametrize("overflows", [False, True])
+def test_a_gradient_scaler_changes_nothing_but_leaves_out_what_overflows(overflows: bool) -> None:
+    x, y = data()
+    model, plain = network(), network()
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    optimizer = tw.PRONG(model)
+    before = copy.deepcopy(model.state_dict())
+    if overflows:
+        model[2].weight.register_hook(lambda g: g * torch.inf)
+    optimizer.step(closure_of(model, x, y), scaler=scaler)
+    scaler.update()
+    tw.PRONG(plain).step(closure_of(plain, x, y))
+    wanted = before if overflows else plain.state_dict()
+    assert all(torch.equal(wanted[name], value) for name, value in model.state_dict().items())
+    assert optimizer.skipped == int(overflows)
+
+
 def test_hooks_are_gone_with_the_optimizer() -> None:
     model = network()
     optimizer = tw.PRONG(model)
@@ -292,6 +310,8 @@ def test_inputs_that_cannot_be_whitened_name_their_layer_and_nothing_moves() -> 
         tw.PRONG(model, epsilon=0.0).step(closure_of(model, x, y))
     with pytest.raises(CurvatureError, match="what layer `0` was given has a NaN"):
         tw.PRONG(model).step(closure_of(model, x * torch.nan, y))
+    with pytest.raises(CurvatureError, match=r"what layer `0` was given cannot be whitened.*lower the learning rate"):
+        whitening_of("0", torch.zeros(1, 2), torch.full((1, 2, 2), torch.nan), 0.1, "pca")
     optimizer = tw.PRONG(model)
     with pytest.raises(CurvatureError, match="layer `0` has a gradient, and no forward pass of the layer itself"):
         optimizer.step(lambda: F.linear(x, model[0].weight).square().mean())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from thalweg.errors import CurvatureError
+from thalweg.matrix.spectrum import eigen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +43,7 @@ def decomposed(factors: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, dict[s
     """Eigenvalues and eigenvectors of both factors of each layer."""
     wide = [(name, key, S) for name, pair in factors.items() for key, S in zip("AG", pair, strict=True)]
     found: dict[str, dict[str, Tensor]] = {name: {} for name in factors}
-    for (name, key), (values, vectors) in _by_shape(wide, lambda _, stack: torch.linalg.eigh(stack)):
+    for (name, key), (values, vectors) in _by_shape(wide, lambda _, stack: eigen(stack)):
         found[name] |= {f"{key}_values": values.clamp(min=0), f"{key}_vectors": vectors}
     return found
 

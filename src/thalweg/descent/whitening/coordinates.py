@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 
-from thalweg.errors import CurvatureError
+from thalweg.errors import CurvatureError, GradientError
+from thalweg.matrix.spectrum import eigen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +56,13 @@ def whitening(name: str, mean: Tensor, covariance: Tensor, epsilon: float, turn:
 
     Desjardins et al. 2015, Algorithm 1. Raises `CurvatureError` where it is singular and ε is 0.
     """
-    values, vectors = torch.linalg.eigh(covariance)
+    try:
+        values, vectors = eigen(covariance)
+    except GradientError as error:
+        raise CurvatureError(
+            f"what layer `{name}` was given cannot be whitened: the eigenvalues of its covariance were not found; it "
+            "has probably grown beyond all bounds: lower the learning rate, or raise `epsilon`"
+        ) from error
     values = values.clamp(min=0)
     scales = (values + epsilon).sqrt()
     tiny = torch.finfo(values.dtype).eps * values.shape[-1] * values.amax(-1, keepdim=True)

@@ -12,6 +12,7 @@ from thalweg.chain import chain as chain_of
 from thalweg.chain import step as step_stage
 from thalweg.descent.kronecker.capture import Capture
 from thalweg.descent.kronecker.closures import evaluate, go_backward
+from thalweg.descent.kronecker.estimates import is_finite
 from thalweg.descent.kronecker.layers import find_layers
 from thalweg.descent.whitening.moments import Observed
 from thalweg.descent.whitening.settings import Settings
@@ -128,7 +129,7 @@ class PRONG(Optimizer):
         """Move every parameter that has a gradient, and return the loss if a closure computes it.
 
         The closure returns the loss with its graph, or goes backward and returns it; `scaler` is for the former, as
-        with `KFAC.step`.
+        with `KFAC.step`: a step whose gradients overflow is left out and counted in `skipped`.
 
         Raises `CurvatureError` where what a layer was given cannot be whitened, with nothing moved, and as
         `Optimizer.step` does.
@@ -139,6 +140,10 @@ class PRONG(Optimizer):
             returned = found.returned
             if found.needs_backward:
                 _ = go_backward(self, found, scaler, keep=False)
+        if scaler is not None and scaler.is_enabled() and not self._are_finite():
+            self.skipped += 1
+            self._observed.seen.clear()
+            return returned
         if self._observed.is_due:
             self._whiten()
         with self._inside():
@@ -159,6 +164,10 @@ class PRONG(Optimizer):
         super().add_param_group(param_group)
         if "_capture" in self.__dict__:
             self._watch()
+
+    def _are_finite(self) -> bool:
+        gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+        return all(map(is_finite, gradients))
 
     @torch.no_grad()
     def _whiten(self) -> None:
