@@ -205,6 +205,7 @@ def measure(options: argparse.Namespace) -> list[Found]:
             go_on(run, images, options.updates - run.updates, options.look, until=target)
         at = next((entry for entry in run.losses if entry[2] <= target), run.losses[-1])
         found.append(Found(method, run.setting, *at, has_reached=at[2] <= target))
+        print(table(found), flush=True)
     return found
 
 

@@ -466,6 +466,18 @@ def test_a_gradient_scaler_changes_nothing() -> None:
         assert all(torch.equal(p, q) for p, q in zip(plain, scaled, strict=True))
 
 
+@pytest.mark.parametrize("fisher", ["sampled", "empirical"])
+def test_factors_are_computed_wide_where_the_model_runs_narrow(fisher: Fisher) -> None:
+    model = classifier()
+    optimizer = tw.KFAC(model, **settings(), fisher=fisher)
+    ((x, y),) = batches(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        optimizer.step(closure_of(model, x, y, F.cross_entropy))
+    A, _ = optimizer.factors("0")
+    patches = F.unfold(x, 3).movedim(1, -1).reshape(-1, 9).double()
+    near(A[0].double(), (with_one(patches.numpy()).T @ with_one(patches.numpy())) / len(patches), 1e-6)
+
+
 def test_a_batch_of_one_and_a_convolution_without_a_batch_are_taken() -> None:
     model = classifier().eval()
     optimizer = tw.KFAC(model, **settings())

@@ -53,9 +53,12 @@ class Estimates:
         """Whether this step has one."""
         return self._passes > 0
 
-    @torch.autocast("cpu", enabled=False)
     def observe(self, loss: Tensor, outputs: Tensor, uses: Sequence[Use]) -> None:
         """Estimate the factors of a pass from its predictions. The graph is kept. Raises `CurvatureError`."""
+        with torch.autocast(outputs.device.type, enabled=False):
+            self._observe(loss, outputs, uses)
+
+    def _observe(self, loss: Tensor, outputs: Tensor, uses: Sequence[Use]) -> None:
         prediction = read_prediction(loss, outputs)
         if self.settings.fisher == "gauss_newton":
             vectors = prediction.roots()
@@ -81,14 +84,14 @@ class Estimates:
             begun |= several.keys()
 
     @torch.no_grad()
-    @torch.autocast("cpu", enabled=False)
     def observe_slope(self, use: Use, slope: Tensor) -> None:
         """Take the loss's own derivative by what a layer gave, for the empirical Fisher matrix."""
-        self._passes += 1
-        sums = self._sums.setdefault(use.layer.name, Sums())
-        sums.add_inputs(use.layer, use.given, self.settings.sharing)
-        terms = terms_of(use.layer, slope, self.settings.sharing)
-        sums.add_slopes(use.layer, slope, self.settings.sharing, weight=terms)
+        with torch.autocast(slope.device.type, enabled=False):
+            self._passes += 1
+            sums = self._sums.setdefault(use.layer.name, Sums())
+            sums.add_inputs(use.layer, use.given, self.settings.sharing)
+            terms = terms_of(use.layer, slope, self.settings.sharing)
+            sums.add_slopes(use.layer, slope, self.settings.sharing, weight=terms)
 
     def refusal(self, layers: Sequence[Layer]) -> str | None:
         """Why what this step has observed cannot be taken; None if it can."""

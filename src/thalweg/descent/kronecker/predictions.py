@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _CLOSE = 1e-3
-"""How far, relatively, a Hessian may be from one of the known forms: rounding of float32 or bfloat16, nothing else."""
+"""How far, relatively, a Hessian may be from one of the known forms: rounding, nothing else."""
+_CLOSE_NARROW = 3e-2
+"""The same for outputs in bfloat16 or float16."""
 
 
 class Prediction(abc.ABC):
@@ -109,10 +111,12 @@ def read_prediction(loss: Tensor, outputs: Tensor) -> Prediction:
     values = outputs.detach().to(wide)
     first, second = ((probe.to(wide), product.to(wide)) for probe, product in zip(probes, bent, strict=True))
     diagonal = first[1] / first[0]
-    if _near(diagonal * second[0], second[1]) and float(diagonal.min()) >= -_CLOSE * float(diagonal.abs().max()):
+    close = _CLOSE if torch.finfo(outputs.dtype).eps < 1e-5 else _CLOSE_NARROW
+    is_diagonal = _near(diagonal * second[0], second[1], close)
+    if is_diagonal and float(diagonal.min()) >= -close * float(diagonal.abs().max()):
         return Independent(diagonal.clamp(min=0).to(outputs.dtype))
     for classes in dict.fromkeys((-1, 1)) if outputs.ndim > 1 else ():
-        found = _categorical(outputs, values, classes, *first)
+        found = _categorical(outputs, values, classes, first, close)
         if found is not None:
             return found
     raise CurvatureError(
@@ -155,21 +159,23 @@ def _product(slope: Tensor, outputs: Tensor, vector: Tensor) -> Tensor:
     return found[0]
 
 
-def _categorical(outputs: Tensor, values: Tensor, classes: int, probe: Tensor, product: Tensor) -> Categorical | None:
-    """Softmax over this dimension, if H times the probe says so."""
+def _categorical(
+    outputs: Tensor, values: Tensor, classes: int, probed: tuple[Tensor, Tensor], close: float
+) -> Categorical | None:
+    """Softmax over this dimension, if a probe and H times it say so."""
     if values.shape[classes] < 2:
         return None
     rows, probe_rows, product_rows = (
-        value.movedim(classes, -1).reshape(-1, value.shape[classes]) for value in (values, probe, product)
+        value.movedim(classes, -1).reshape(-1, value.shape[classes]) for value in (values, *probed)
     )
     chances = torch.softmax(rows, -1)
     expected = chances * probe_rows - chances * (chances * probe_rows).sum(-1, keepdim=True)
     norm = expected.square().sum(-1, keepdim=True)
     weights = torch.where(norm > 0, (expected * product_rows).sum(-1, keepdim=True) / norm, 0).clamp(min=0)
-    if not _near(weights * expected, product_rows):
+    if not _near(weights * expected, product_rows, close):
         return None
     return Categorical(outputs, classes, weights, chances)
 
 
-def _near(found: Tensor, wanted: Tensor) -> bool:
-    return bool(torch.linalg.vector_norm(found - wanted) <= _CLOSE * torch.linalg.vector_norm(wanted))
+def _near(found: Tensor, wanted: Tensor, close: float) -> bool:
+    return bool(torch.linalg.vector_norm(found - wanted) <= close * torch.linalg.vector_norm(wanted))

@@ -74,14 +74,14 @@ class Observed:
         return -self.done % self._every < self._window
 
     @torch.no_grad()
-    @torch.autocast("cpu", enabled=False)
     def observe(self, use: Use, _: Tensor) -> None:
         """Take what a layer was given in a pass that somebody differentiates."""
-        rows = as_channels(use.layer, use.given)
-        if rows.shape[1]:
-            moments = Moments.of(rows, is_centred=use.layer.bias is not None)
-            before = self.seen.get(use.layer.name)
-            self.seen[use.layer.name] = moments if before is None else before.joined(moments)
+        with torch.autocast(use.given.device.type, enabled=False):
+            rows = as_channels(use.layer, use.given)
+            if rows.shape[1]:
+                moments = Moments.of(rows, is_centred=use.layer.bias is not None)
+                before = self.seen.get(use.layer.name)
+                self.seen[use.layer.name] = moments if before is None else before.joined(moments)
 
     def state(self) -> dict[str, Any]:
         """All of it as plain values and tensors."""
