@@ -81,5 +81,5 @@ def _plus(total: Tensor | None, own: Tensor) -> Tensor:
 
 
 def _shared_inputs(a: Tensor, sharing: Sharing) -> Tensor:
-    """Each place for itself, or their mean: Eschenhagen et al. 2023, arXiv:2311.00636, sections 3.2 and 3.3."""
+    """Each place for itself, or their mean: Eschenhagen et al. 2023, arXiv:2311.00636."""
     return a.mean(2, keepdim=True) if sharing == "reduce" else a

@@ -67,7 +67,7 @@ class KFAC(Optimizer):
 
     Martens and Grosse 2015, arXiv:1503.05671 (damping 6.3, rescaling 6.4, adapting 6.5, momentum 7); Grosse and Martens
     2016, arXiv:1602.01407 (convolutions); Eschenhagen et al. 2023, arXiv:2311.00636 (`sharing`); Wu et al. 2017,
-    arXiv:1708.05144, section 3 (`kl_clip`).
+    arXiv:1708.05144 (`kl_clip`).
 
     Raises `ParameterError` for a weight that layers share, `HyperparameterError` for a number out of range,
     `CurvatureError` for a factor that is singular or not finite, and as `Optimizer` does.

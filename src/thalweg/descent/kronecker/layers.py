@@ -54,7 +54,7 @@ class Layer:
         """What the layer was given, as (blocks, examples, places, n).
 
         A convolution's places are those of its output, the n inputs the patch that it sees there (Grosse and Martens
-        2016, section 3.1); a Linear's are all dimensions between the first and the last.
+        2016); a Linear's are all dimensions between the first and the last.
         """
         given = given.detach().to(self.dtype)
         if isinstance(self.module, nn.Conv2d):

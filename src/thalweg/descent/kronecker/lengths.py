@@ -46,7 +46,7 @@ def clipping(
 ) -> float:
     """What a step is multiplied with so that ½ΔᵀFΔ, the KL divergence it is foretold to make, is at most the bound.
 
-    Wu et al. 2017, arXiv:1708.05144, section 3: min(1, √(2δ/ΔᵀFΔ)) for a step of Δ, here the rate times the direction.
+    Wu et al. 2017, arXiv:1708.05144: min(1, √(2δ/ΔᵀFΔ)) for a step of Δ, here the rate times the direction.
     """
     total = 0.0
     for name, delta in deltas.items():

@@ -3,7 +3,7 @@
 The loss's Hessian in the outputs is read off the loss itself. For softmax with cross-entropy it is c(diag(p) − ppᵀ) in
 each row; for squared errors, the binary cross-entropy and others it is diagonal. A derivative drawn as the label is
 drawn from the model's own prediction has that Hessian for its covariance: Martens and Grosse 2015, section 5, and
-Martens 2020, arXiv:1412.1193, section 9.2. Weights, means and masks are in c, so that nothing need be said of them.
+Martens 2020, arXiv:1412.1193. Weights, means and masks are in c, so that nothing need be said of them.
 """
 
 from __future__ import annotations
