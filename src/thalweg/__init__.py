@@ -101,7 +101,9 @@ from thalweg.schedules import (
 if TYPE_CHECKING:
     from thalweg import curvature, descent, lab, report, surfaces
     from thalweg.descent import minimize
+    from thalweg.descent.kronecker import KFAC
     from thalweg.descent.modules import LBFGS, DescentOptimizer, HessianFree, NaturalGradient
+    from thalweg.descent.whitening import PRONG
     from thalweg.lab.problem import Problem
     from thalweg.optimizer import (
         ASGD,
@@ -141,6 +143,8 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(("EntropySGD", "LookAheadNesterov", "SAM", "functional"), "thalweg.optimizer"),
     **dict.fromkeys(("doubts", "roles"), "thalweg.optimizer.roles"),
+    "KFAC": "thalweg.descent.kronecker",
+    "PRONG": "thalweg.descent.whitening",
     "Problem": "thalweg.lab.problem",
     "minimize": "thalweg.descent",
     **dict.fromkeys(("LBFGS", "DescentOptimizer", "HessianFree", "NaturalGradient"), "thalweg.descent.modules"),
@@ -178,7 +182,9 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ASGD",
+    "KFAC",
     "LBFGS",
+    "PRONG",
     "SAM",
     "SGD",
     "Adadelta",

@@ -61,6 +61,7 @@ def named_state(optimizer: Optimizer, *, model: Module | None = None) -> dict[st
         "groups": groups,
         "state": state,
         "skipped": optimizer.skipped,
+        "beside": optimizer._kept_beside(),  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # a method's own
     }
 
 
@@ -85,9 +86,11 @@ def load_named_state(
     """
     check_optimizer(optimizer)
     saved = _read(state)
+    take_beside = optimizer._reads_beside(state.get("beside", {}))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # a method's own
     report = load_states(optimizer, names_of(optimizer, model), saved, strict=strict, settings=settings)
     if report.loaded:
         optimizer.skipped = int(state.get("skipped", 0))
+        take_beside()
     return report
 
 

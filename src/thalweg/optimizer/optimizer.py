@@ -265,7 +265,9 @@ class Optimizer(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """The state and the groups, as torch has them; a group's chain is there as text."""
         self.wait()
-        return as_plain(super().state_dict(), self._dialect)
+        plain = as_plain(super().state_dict(), self._dialect)
+        beside = self._kept_beside()
+        return {**plain, "beside": beside} if beside else plain
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state that `state_dict` gave, of this optimizer or of the torch optimizer of the same name.
@@ -274,7 +276,9 @@ class Optimizer(torch.optim.Optimizer):
         """
         own = [{n: group[n] for n in ("chain", "state_dtype") if n in group} for group in self.param_groups]
         checked = check_fits(state_dict, self.param_groups, self._dialect)
+        take_beside = self._reads_beside(state_dict.get("beside", {}))
         super().load_state_dict(checked)
+        take_beside()
         for group, kept in zip(self.param_groups, own, strict=True):
             group.pop("state_dtype", None)
             group.update(kept)
@@ -332,6 +336,14 @@ class Optimizer(torch.optim.Optimizer):
             if has_moved:
                 self._estimates = None
         return returned
+
+    def _kept_beside(self) -> dict[str, Any]:
+        """What a method keeps beside groups and states: plain values and tensors, which go into its checkpoints."""
+        return {}
+
+    def _reads_beside(self, kept: Mapping[str, Any]) -> Callable[[], None]:  # noqa: ARG002  # for methods that do
+        """What takes that over, when it is called. Raises `CheckpointError` if it does not fit."""
+        return lambda: None
 
     def _ready_stepper(self) -> Stepper:
         """What steps the parameters as they are now."""
