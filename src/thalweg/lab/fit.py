@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thalweg.chain import Route, Whole
+from thalweg.descent import Descent
 from thalweg.errors import RaceError, ThalwegError
 from thalweg.lab.entries import SurfaceReference, problem_of
 from thalweg.optimizer import Optimizer
@@ -14,8 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thalweg.chain import Chain
+    from thalweg.formula import Trace
     from thalweg.lab.contenders import Contender
     from thalweg.lab.entries import Reference, TrainingReference
+    from thalweg.lab.problem import Problem
+
+LARGEST_MATRIX = 1.0
+"""How large, in GiB, a descent's matrix may be in a race, of which several runs go on at once."""
 
 
 def check_fit(entrant: Contender, reference: Reference) -> None:
@@ -24,6 +30,11 @@ def check_fit(entrant: Contender, reference: Reference) -> None:
     Raises `RaceError` where the two do not fit, `ChainError` for a chain that does not compose anywhere.
     """
     built = entrant.build(entrant.default)
+    if isinstance(built, Descent):
+        why = "" if isinstance(reference, SurfaceReference) else _refusal_of_descent(built, problem_of(reference))
+        if why:
+            raise RaceError(f"`{entrant.name}` cannot race on `{reference.name}`: {why}")
+        return
     for chain in chains_of(built):
         if not chain.selects:  # which of its stages meet is told by a model alone
             _ = chain.traces()
@@ -44,8 +55,14 @@ def chains_of(built: Chain | Route) -> tuple[Chain, ...]:
 
 def evaluates_apart(optimizer: Optimizer) -> bool:
     """Whether some parameter is to be evaluated where it is not: at an average, or where a schedule-free rule says."""
-    treated = ((group["chain"], kinds(group, group["chain"])) for group in optimizer.param_groups)
-    return any(traced.evaluation is not None for chain, some in treated for traced in chain.traces(some))
+    return any(traced.evaluation is not None for traced in formulas(optimizer))
+
+
+def formulas(optimizer: Optimizer) -> Iterator[Trace]:
+    """The formulas by which an optimizer's parameters are stepped, of each kind of them in each group."""
+    for group in optimizer.param_groups:
+        chain = group["chain"]
+        yield from chain.traces(kinds(group, chain))
 
 
 def _refusal_on_surface(built: Chain | Route, dimension: int) -> str:
@@ -73,6 +90,22 @@ def _refusal_in_training(built: Chain | Route, reference: TrainingReference) -> 
     idle = [whole for chain in chains_of(built) for whole in _wholes(chain) if whole not in used]
     if idle:
         return f"{idle[0]!r} has nothing to step there: the parameters' roles are {', '.join(roles)}"
+    return ""
+
+
+def _refusal_of_descent(method: Descent, problem: Problem) -> str:
+    if not problem.is_full_batch:
+        return (
+            "it evaluates the loss of all the training data again and again, and that problem draws minibatches; "
+            "race it in full batch, as on mnist_softmax_full_batch"
+        )
+    count = sum(parameter.numel() for parameter in problem.build_model(0).parameters() if parameter.requires_grad)
+    size = 4 * count**2 / 2**30
+    if method.direction.has_matrix and size > LARGEST_MATRIX:
+        return (
+            f"its matrix of {count:,} × {count:,} parameters takes {size:,.3g} GiB; take a method that keeps none, as "
+            "lbfgs or newton_cg"
+        )
     return ""
 
 

@@ -75,7 +75,7 @@ def section_of(store: Store, race: RaceRecord, results: Results, *, warnings: tu
     """The section about one problem; of one that is not finished, what there is."""
     problem = results.problem
     standings = standings_of(store, race, results)
-    judged = "test loss" if problem.kind == "training" else "gap to the lowest minimum"
+    judged = measure_name(results.judged) if problem.kind == "training" else "gap to the lowest minimum"
     rate = sensitivity_figure(results, caption=f"How much the rate matters: {judged} at the end")
     rank = standing_figure(results, standings)
     figures = _surface_figures(results) if problem.kind == "surface" else _training_figures(results)
