@@ -23,9 +23,10 @@ class Objective:
 
     `budget` bounds function evaluations and Hessian products together, a dense Hessian counting as many products as it
     has columns; a gradient is only ever taken where the function was evaluated. `deadline` is on the monotonic clock.
+    With `values_only`, the function is told of points without a graph, and nobody asks for a gradient.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all that a function may come with
         self,
         function: Callable[[Tensor], Any],
         shape: torch.Size,
@@ -34,6 +35,7 @@ class Objective:
         hessian: Callable[[Tensor], Any] | None = None,
         product: Callable[[Tensor, Tensor], Any] | None = None,
         differentiable_twice: bool = False,
+        values_only: bool = False,
         budget: float = math.inf,
         deadline: float = math.inf,
     ) -> None:
@@ -44,6 +46,7 @@ class Objective:
         self.hessian = hessian
         self.product = product
         self.differentiable_twice = differentiable_twice
+        self.values_only = values_only
         self.nfev = self.njev = self.nhvp = 0
         self.best: Trial | None = None
         self._budget = budget
@@ -57,8 +60,11 @@ class Objective:
         """
         self.spend()
         self.nfev += 1
-        point = x.detach().requires_grad_(self.gradient is None or self.differentiable_twice)
-        with torch.enable_grad():
+        if self.values_only:
+            point = x.detach().clone()  # without a graph, nothing keeps the function from changing it
+        else:
+            point = x.detach().requires_grad_(self.gradient is None or self.differentiable_twice)
+        with torch.set_grad_enabled(not self.values_only):
             value = self.function(point.view(self.shape))
             tensor = value.sum() if isinstance(value, torch.Tensor) else None  # of one element, in whatever shape
         trial = Trial(self, x.detach(), point, _number(value), tensor)
