@@ -51,7 +51,7 @@ def test_no_descent_spends_more_than_its_budget(name: str) -> None:
         counts = [run.final[count] for count in ("nfev", "njev", "nhvp")]
         assert run.cost == counts[0] * FUNCTION + counts[1] * (1 - FUNCTION) + counts[2] * PRODUCT
         assert 0 < run.cost <= BUDGET
-        assert (run.spent[1:] > run.spent[:-1]).all()
+        assert (run.spent[1:] >= run.spent[:-1]).all()
         assert run.spent[-1] <= BUDGET
         assert run.outcome == "finished", run.message
 

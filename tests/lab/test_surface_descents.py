@@ -93,6 +93,22 @@ def test_steepest_descent_with_a_constant_step_is_gradient_descent_but_for_its_f
     assert path.spent.tolist() == [0, *range(2, 31)]
 
 
+def test_a_search_without_gradients_pays_half_for_a_value_and_draws_by_the_runs_seed() -> None:
+    first, second, path = runs_of("random_search", budget=30)
+    for run in (first, second, path):
+        assert (run.final["njev"], run.final["nhvp"]) == (0, 0)
+        assert run.cost == run.final["nfev"] / 2 <= 30
+    found = minimize(surfaces.get("beale"), [2.0, -2.0], "random_search", max_eval=60)  # seed 0, as the path's
+    assert path.final["loss"] == found.fun
+
+
+def test_who_searches_between_bounds_is_given_the_window_around_the_start() -> None:
+    far = SurfaceReference("beale", (9.0, 0.0), "beale (9, 0)")
+    for run in runs_of("differential_evolution", far, budget=100):
+        assert run.outcome == "finished", run.message
+        assert run.final["loss"] < run.curve["loss"][0]
+
+
 def test_a_budget_for_less_than_a_step_is_a_failure() -> None:
     run, *_ = runs_of("newton", budget=2)
     assert (run.outcome, run.message) == ("failed", "2 gradient evaluations are not enough for one step")

@@ -105,6 +105,12 @@ def test_a_run_for_tuning_is_measured_towards_its_end_alone() -> None:
     ("name", "where", "said"),
     [
         ("bfgs", "mnist_softmax", "that problem draws minibatches; race it in full batch"),
+        (
+            "nelder_mead",
+            "mnist_softmax_full_batch",
+            "it goes by values alone, and 200 of them, its budget, say nothing of",
+        ),
+        ("dual_annealing", "mnist_softmax_full_batch", "it searches between bounds, and parameters have none"),
         ("bfgs", "mnist_autoencoder_full_batch", "its matrix of 106,464 × 106,464 parameters takes 42.2 GiB; take a"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from thalweg import rules
 from thalweg.chain import chain, matrix_methods, step
-from thalweg.descent import Descent, methods
+from thalweg.descent import Descent, Routine, methods
 from thalweg.descent.titles import title_of
 from thalweg.errors import UnknownNameError, did_you_mean
 from thalweg.formula import Rule
@@ -41,14 +41,6 @@ NAMES = (
     "adamw",
 )
 
-# Momentum 0, or a decay of 0, is a setting like another.
-_CONTAINS: dict[str, tuple[str, ...]] = {
-    "heavy_ball": ("gradient_descent",),
-    "nesterov": ("gradient_descent",),
-    "rmsprop_momentum": ("rmsprop",),
-    "adamw": ("adam",),
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
@@ -60,14 +52,14 @@ class Contender:
 
     name: str
     title: str
-    build: Callable[[float], Chain | Route | Descent]
+    build: Callable[[float], Chain | Route | Descent | Routine]
     tuned: Tuned | None = "lr"
     default: float
 
     @property
     def is_descent(self) -> bool:
         """Whether it evaluates the loss as often as it wants, and spends what that costs."""
-        return isinstance(self.build(self.default), Descent)
+        return isinstance(self.build(self.default), Descent | Routine)
 
     def grid(self, *, trials: int, bounds: tuple[float, float] | None = None) -> Grid:
         """The rates to begin tuning with: between the bounds, or else in half decades around the default."""
@@ -114,12 +106,7 @@ def get(text: str) -> Contender:
     )
 
 
-def contained_in(name: str) -> tuple[str, ...]:
-    """The methods that the one of this name becomes for some value of a hyper-parameter."""
-    return _CONTAINS.get(name, ())
-
-
-def _fixed(method: Descent, _: float) -> Descent:
+def _fixed(method: Descent | Routine, _: float) -> Descent | Routine:
     return method
 
 

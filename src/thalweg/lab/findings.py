@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from thalweg.lab import contenders
 from thalweg.lab.scoring import TARGET_GAP
+from thalweg.lab.special_cases import contained_in
 from thalweg.lab.spending import unit_of
 from thalweg.lab.standings import Arrival, arrivals, final_values, measure_of, standings, under_tuned
 from thalweg.lab.statistics import Interval, Standing, interval
@@ -100,7 +100,7 @@ def _warnings(store: Store, race: RaceRecord, problem: ProblemRecord) -> list[Fi
     edge = [choice.optimizer for choice in chosen if choice.on_edge and choice.trial is not None]
     if edge:
         said.append(f"the best rate of {', '.join(edge)} is still on the edge of what was tried")
-    contains = {choice.optimizer: contenders.contained_in(choice.optimizer) for choice in chosen}
+    contains = {choice.optimizer: contained_in(choice.optimizer) for choice in chosen}
     lost: dict[str, list[str]] = {}
     for loser in under_tuned(store, race, problem, contains):
         lost.setdefault(loser.contained, []).append(loser.optimizer)

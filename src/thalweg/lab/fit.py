@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thalweg.chain import Route, Whole
-from thalweg.descent import Descent
+from thalweg.descent import Descent, Routine
 from thalweg.errors import RaceError, ThalwegError
 from thalweg.lab.entries import SurfaceReference, problem_of
+from thalweg.lab.spending import FUNCTION
 from thalweg.optimizer import Optimizer
 from thalweg.optimizer.selection import check_patterns, kinds
 
@@ -30,7 +31,7 @@ def check_fit(entrant: Contender, reference: Reference) -> None:
     Raises `RaceError` where the two do not fit, `ChainError` for a chain that does not compose anywhere.
     """
     built = entrant.build(entrant.default)
-    if isinstance(built, Descent):
+    if isinstance(built, Descent | Routine):
         why = "" if isinstance(reference, SurfaceReference) else _refusal_of_descent(built, problem_of(reference))
         if why:
             raise RaceError(f"`{entrant.name}` cannot race on `{reference.name}`: {why}")
@@ -93,7 +94,7 @@ def _refusal_in_training(built: Chain | Route, reference: TrainingReference) -> 
     return ""
 
 
-def _refusal_of_descent(method: Descent, problem: Problem) -> str:
+def _refusal_of_descent(method: Descent | Routine, problem: Problem) -> str:
     if not problem.is_full_batch:
         return (
             "it evaluates the loss of all the training data again and again, and that problem draws minibatches; "
@@ -101,6 +102,13 @@ def _refusal_of_descent(method: Descent, problem: Problem) -> str:
         )
     count = sum(parameter.numel() for parameter in problem.build_model(0).parameters() if parameter.requires_grad)
     size = 4 * count**2 / 2**30
+    if isinstance(method, Routine):
+        if method.bounds == "needed":
+            return "it searches between bounds, and parameters have none; race it on a surface"
+        values = int(problem.steps / FUNCTION)
+        if not method.derivatives and values < count:
+            return f"it goes by values alone, and {values:,} of them, its budget, say nothing of {count:,} parameters"
+        return ""
     if method.direction.has_matrix and size > LARGEST_MATRIX:
         return (
             f"its matrix of {count:,} × {count:,} parameters takes {size:,.3g} GiB; take a method that keeps none, as "

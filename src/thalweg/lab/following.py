@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
-from thalweg.descent import Status, minimize
+from thalweg.descent import Routine, Status, minimize
 from thalweg.errors import ThalwegError
 from thalweg.lab.spending import FUNCTION, Spent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -44,29 +45,41 @@ class End:
 
 
 def follow(
-    method: Descent,
+    method: Descent | Routine,
     function: Callable[[Tensor], Tensor],
     start: Tensor,
     *,
     budget: int,
     seen: Callable[[Stay], None],
     leaves: Callable[[Stay], str],
+    window: Sequence[tuple[float, float]] | None = None,
+    seed: int = 0,
 ) -> End:
     """Let a descent spend a budget of gradient evaluations, and tell `seen` of each point that it comes to within it.
 
     The first is the start, whose value is looked at without being charged, as in every run. What is reached with
     more than the budget counts no more. A method that ends early stays where it has come to. A run has diverged
     where the function is not finite or not bounded, or where `leaves` says why it has left all bounds; it has
-    failed where the method has no direction or takes no step, or an error is raised.
+    failed where the method has no direction or takes no step, or an error
+    is raised. A method that needs bounds is given the `window`, and one that draws random numbers the run's `seed`.
     """
+    if isinstance(method, Routine) and hasattr(method, "seed"):
+        method = dataclasses.replace(method, seed=seed)
+    needs_bounds = isinstance(method, Routine) and method.bounds == "needed"
+    bounds = [_around(side, float(x)) for side, x in zip(window or (), start, strict=True)] if needs_bounds else None
     with torch.no_grad():
         begin = Stay(x=start, value=float(function(start)), steps=0, spent=Spent())
     trip = _Trip(budget, seen, leaves, begin)
     try:
-        found = minimize(function, start, method, callback=trip, max_eval=int(budget / FUNCTION))
+        found = minimize(function, start, method, callback=trip, max_eval=int(budget / FUNCTION), bounds=bounds)
     except ThalwegError as error:
         return End(stay=trip.last, outcome="failed", message=str(error))
     return trip.end(found)
+
+
+def _around(side: tuple[float, float], x: float) -> tuple[float, float]:
+    """A side of the window, widened to hold the start."""
+    return min(side[0], x), max(side[1], x)
 
 
 class _Trip:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from thalweg.descent import Descent
+    from thalweg.descent import Descent, Routine
     from thalweg.lab.following import End, Stay
     from thalweg.lab.records import Curve
     from thalweg.surfaces import Surface
@@ -25,11 +25,20 @@ if TYPE_CHECKING:
 class Trail:
     """One descent from one start: where it came, what it had spent there, how it ended, and how long it took."""
 
-    def __init__(self, surface: Surface, method: Descent, start: Tensor, *, budget: int) -> None:
+    def __init__(self, surface: Surface, method: Descent | Routine, start: Tensor, *, budget: int, seed: int) -> None:
         self._lowest, self._budget = lowest_value(surface), budget
         self._stays: list[Stay] = []
         begin = time.perf_counter()
-        self.end: End = follow(method, surface.function, start, budget=budget, seen=self._stays.append, leaves=_leaves)
+        self.end: End = follow(
+            method,
+            surface.function,
+            start,
+            budget=budget,
+            seen=self._stays.append,
+            leaves=_leaves,
+            window=surface.window,
+            seed=seed,
+        )
         self.seconds = time.perf_counter() - begin
 
     @property

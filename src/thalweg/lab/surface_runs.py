@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.chain import Chain
-    from thalweg.descent import Descent
+    from thalweg.descent import Descent, Routine
     from thalweg.lab.contenders import Contender
     from thalweg.lab.contest import Task
     from thalweg.lab.descend import Runs
@@ -102,8 +102,12 @@ def _descend_one_by_one(surface: Surface, contender: Contender, task: Task, star
     """The runs of a descent, by trial and start."""
     rows: list[list[_Ran]] = []
     for _, rate in task.trials:
-        method = cast("Descent", contender.build(rate))
-        trails = [Trail(surface, method, start, budget=task.steps) for start in starts]
+        method = cast("Descent | Routine", contender.build(rate))
+        seeds = [*task.seeds, PATH_SEED][: len(starts)]
+        trails = [
+            Trail(surface, method, start, budget=task.steps, seed=seed)
+            for start, seed in zip(starts, seeds, strict=True)
+        ]
         rows.append(
             [
                 _Ran(

@@ -18,7 +18,7 @@ from thalweg.lab.scoring import DIVERGED
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from thalweg.descent import Descent
+    from thalweg.descent import Descent, Routine
     from thalweg.lab.following import End, Stay
     from thalweg.lab.problem import Batch, Problem
     from thalweg.lab.records import Curve, Outcome, Role
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class DescentTraining:
     """One run on its way. It is measured where a chain's would be, each time at the last point that was paid for."""
 
-    def __init__(self, problem: Problem, method: Descent, seed: int) -> None:
+    def __init__(self, problem: Problem, method: Descent | Routine, seed: int) -> None:
         self._problem, self._method, self._seed = problem, method, seed
         self._points: list[dict[str, float]] = []
         self._left: list[int] = []
@@ -47,7 +47,15 @@ class DescentTraining:
             start = parameters_to_vector(self._trained).detach()
             loss = _FlatLoss(self._problem, self._model)
             self._resume()
-            end = follow(self._method, loss, start, budget=budget, seen=self._take_note, leaves=self._leaves)
+            end = follow(
+                self._method,
+                loss,
+                start,
+                budget=budget,
+                seen=self._take_note,
+                leaves=self._leaves,
+                seed=self._seed,
+            )
             self._pause()
             self._end = end
             if end.outcome == "finished":

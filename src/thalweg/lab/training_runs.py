@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from thalweg.descent import Descent
+from thalweg.descent import Descent, Routine
 from thalweg.errors import NonFiniteGradientError
 from thalweg.lab import contenders
 from thalweg.lab.clock import now
@@ -56,7 +56,7 @@ def run_training(task: Task) -> RunRecord:
     started = now()
     outcome, message = "finished", ""
     built = contender.build(rate)
-    if isinstance(built, Descent):
+    if isinstance(built, Descent | Routine):
         training = DescentTraining(problem, built, seed)
     else:
         training = _Training(problem, contender.name, built, seed)

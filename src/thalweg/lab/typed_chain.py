@@ -9,7 +9,7 @@ import ast
 
 from thalweg import rules
 from thalweg.chain import Chain, Route, matrix_methods
-from thalweg.descent import Descent
+from thalweg.descent import Descent, Routine
 from thalweg.descent.part import Part
 from thalweg.errors import ChainError
 from thalweg.lab.contenders import Contender
@@ -33,13 +33,13 @@ def read_chain(text: str) -> Contender:
     tree = parse(text)
     tuned = any(isinstance(node, ast.Name) and node.id == RATE for node in ast.walk(tree))
 
-    def build(rate: float) -> Chain | Route | Descent:
+    def build(rate: float) -> Chain | Route | Descent | Routine:
         built = evaluate(text, tree, rate)
-        if isinstance(built, Part):
+        if isinstance(built, Part) and not isinstance(built, Routine):
             raise ChainError(
                 f"`{text}` is a part of a descent; put it in one: descent(direction=bfgs(), step_size=armijo())"
             )
-        if not isinstance(built, Chain | Route | Descent):
+        if not isinstance(built, Chain | Route | Descent | Routine):
             raise ChainError(f"`{text}` is not a chain; put its stages in one: chain(adam(), step(lr))")
         return built
 

@@ -99,8 +99,6 @@ def title_of(optimizer: str) -> str:
     try:
         return rules.get(optimizer).title
     except UnknownNameError:
-        pass
-    from thalweg import descent  # noqa: PLC0415 (likewise)
-    from thalweg.descent import titles  # noqa: PLC0415 (likewise)
+        from thalweg.descent import titles  # noqa: PLC0415 (likewise; it imports PyTorch)
 
-    return titles.title_of(optimizer) if optimizer in descent.methods() else optimizer
+        return titles.title_of(optimizer)
