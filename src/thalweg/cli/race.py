@@ -40,7 +40,7 @@ def race(
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="The budget of one run in gradient evaluations: 1000 on surfaces, a problem's own."),
+        typer.Option(min=1, help="The budget, in gradient evaluations, of one run: 1000 on surfaces, a problem's own."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder for the records and the report.")] = Path("thalweg-race"),
     store: Annotated[

@@ -8,6 +8,7 @@ from thalweg.chain import Route, Whole
 from thalweg.descent import Descent, Routine
 from thalweg.errors import RaceError, ThalwegError
 from thalweg.lab.entries import SurfaceReference, problem_of
+from thalweg.lab.following import needs_outputs
 from thalweg.lab.spending import FUNCTION
 from thalweg.optimizer import Optimizer
 from thalweg.optimizer.selection import check_patterns, kinds
@@ -32,7 +33,10 @@ def check_fit(entrant: Contender, reference: Reference) -> None:
     """
     built = entrant.build(entrant.default)
     if isinstance(built, Descent | Routine):
-        why = "" if isinstance(reference, SurfaceReference) else _refusal_of_descent(built, problem_of(reference))
+        on_surface = isinstance(reference, SurfaceReference)
+        why = "" if on_surface else _refusal_of_descent(built, problem_of(reference))
+        if on_surface and needs_outputs(built):
+            why = "it asks for the outputs that a loss is computed from, and a surface has none"
         if why:
             raise RaceError(f"`{entrant.name}` cannot race on `{reference.name}`: {why}")
         return

@@ -46,7 +46,7 @@ class End:
 
 def follow(
     method: Descent | Routine,
-    function: Callable[[Tensor], Tensor],
+    function: Callable[[Tensor], Tensor | tuple[Tensor, Tensor]],
     start: Tensor,
     *,
     budget: int,
@@ -68,13 +68,20 @@ def follow(
     needs_bounds = isinstance(method, Routine) and method.bounds == "needed"
     bounds = [_around(side, float(x)) for side, x in zip(window or (), start, strict=True)] if needs_bounds else None
     with torch.no_grad():
-        begin = Stay(x=start, value=float(function(start)), steps=0, spent=Spent())
+        looked = function(start)
+        value = looked[0] if isinstance(looked, tuple) else looked
+        begin = Stay(x=start, value=float(value), steps=0, spent=Spent())
     trip = _Trip(budget, seen, leaves, begin)
     try:
         found = minimize(function, start, method, callback=trip, max_eval=int(budget / FUNCTION), bounds=bounds)
     except ThalwegError as error:
         return End(stay=trip.last, outcome="failed", message=str(error))
     return trip.end(found)
+
+
+def needs_outputs(method: Descent | Routine) -> bool:
+    """Whether a method asks for the outputs that the function's value is computed from, as a model's."""
+    return not isinstance(method, Routine) and bool(getattr(method.direction, "needs_outputs", False))
 
 
 def _around(side: tuple[float, float], x: float) -> tuple[float, float]:
@@ -119,7 +126,7 @@ class _Trip:
                 self._come_to(last)
             self.last = last if last.value <= self.last.value else self.last
         is_spent = found.status in {Status.STOPPED, Status.BUDGET_SPENT}
-        if is_spent and self.last is self._begin:
+        if is_spent and not self.last.steps and not self.last.value < self._begin.value:
             message = f"{self._budget} gradient evaluations are not enough for one step"
             return End(stay=self.last, outcome="failed", message=message)
         message = "" if is_spent else found.message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from thalweg.lab.evaluation import AXES, evaluate, evaluation_steps, measure
-from thalweg.lab.following import follow
+from thalweg.lab.following import follow, needs_outputs
 from thalweg.lab.scoring import DIVERGED
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class DescentTraining:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._seed)
             start = parameters_to_vector(self._trained).detach()
-            loss = _FlatLoss(self._problem, self._model)
+            loss = _FlatLoss(self._problem, self._model, with_outputs=needs_outputs(self._method))
             self._resume()
             end = follow(
                 self._method,
@@ -116,23 +116,33 @@ class DescentTraining:
 class _FlatLoss(nn.Module):
     """The problem's loss over all of its training data, as a function of the flat parameters."""
 
-    def __init__(self, problem: Problem, model: nn.Module) -> None:
+    def __init__(self, problem: Problem, model: nn.Module, *, with_outputs: bool) -> None:
         super().__init__()
-        self.loss = _WithLoss(problem, model)
+        self.loss = _WithLoss(problem, model, with_outputs=with_outputs)
         self.batch = problem.training_set
         self.trained = {name: p for name, p in self.loss.named_parameters() if p.requires_grad}
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         parts = x.split([p.numel() for p in self.trained.values()])
         views = [part.view_as(p) for part, p in zip(parts, self.trained.values(), strict=True)]
         return functional_call(self.loss, dict(zip(self.trained, views, strict=True)), (self.batch,))
 
 
 class _WithLoss(nn.Module):
-    def __init__(self, problem: Problem, model: nn.Module) -> None:
+    """The loss as a module's output; where a method asks for them, with the outputs of the model that it is of."""
+
+    def __init__(self, problem: Problem, model: nn.Module, *, with_outputs: bool) -> None:
         super().__init__()
         self.model = model
         self.problem = problem
+        self.with_outputs = with_outputs
 
-    def forward(self, batch: Batch) -> Tensor:
-        return self.problem.loss(self.model, batch)
+    def forward(self, batch: Batch) -> Tensor | tuple[Tensor, Tensor]:
+        if not self.with_outputs:
+            return self.problem.loss(self.model, batch)
+        outputs: list[Tensor] = []
+        hook = self.model.register_forward_hook(lambda _model, _inputs, output: outputs.append(cast("Tensor", output)))
+        try:
+            return self.problem.loss(self.model, batch), outputs[-1]
+        finally:
+            hook.remove()

@@ -196,7 +196,8 @@ def _tuning_row(results: Results, name: str) -> Row | None:
 def _training_measures(results: Results, standings: Standings) -> tuple[str, ...]:
     """What the runs end with besides the test loss, in the order of their recording."""
     names = dict.fromkeys(name for place in standings.places for run in place.runs for name in run.final)
-    return tuple(name for name in names if name not in {*HIDDEN, results.judged})
+    known = {*HIDDEN, results.judged, *(["loss"] if results.judged == "train_loss" else [])}
+    return tuple(name for name in names if name not in known)
 
 
 def _head(measure: str, *, training: bool) -> str:
