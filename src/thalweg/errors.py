@@ -53,6 +53,10 @@ class CurvatureError(ThalwegError, RuntimeError):
     """An estimate of the curvature that is missing, cannot be made, or cannot be taken."""
 
 
+class SecondDerivativeError(CurvatureError):
+    """A function in a loss that can be differentiated once, and not twice."""
+
+
 class CheckpointError(ThalwegError, ValueError):
     """A state that does not fit the optimizer it is loaded into."""
 

@@ -209,7 +209,7 @@ def test_a_graph_that_is_gone_is_an_error_that_says_where_to_call(estimator: Est
     logits = (torch.ones(4, 2) @ weight).exp()
     loss = logits.sum()
     loss.backward()
-    with pytest.raises(CurvatureError, match=r"the graph is gone, .* call `estimate_curvature` before it"):
+    with pytest.raises(CurvatureError, match=r"the graph is gone, .* call `estimate_curvature`, before it"):
         optimizer.estimate_curvature(logits if isinstance(estimator, tw.gauss_newton_bartlett) else loss)
 
 

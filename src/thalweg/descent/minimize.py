@@ -73,8 +73,7 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
 
     Raises:
         UnknownNameError: there is no such method, or it has no such option.
-        DescentError: parts that do not fit together, an x0 that is empty or not finite, bounds that the method does not
-            know, or that do not contain x0.
+        DescentError: parts or bounds that do not fit, or an x0 that is empty, not finite or out of bounds.
         HyperparameterError: a setting out of its range.
         GradientError: a function whose value is no number or cannot be differentiated, derivatives of a wrong shape.
 

@@ -99,6 +99,6 @@ def _number(value: object) -> float:
                 "`.sum()` or `.mean()`"
             )
         return float(value.detach())
-    if not isinstance(value, SupportsFloat):
+    if not isinstance(value, float | int | SupportsFloat):  # asked of a protocol, a float answers in 40 µs
         raise GradientError(f"the function returned {value!r}; what is minimised is one number")
     return float(value)

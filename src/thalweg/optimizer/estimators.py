@@ -12,19 +12,19 @@ from __future__ import annotations
 import abc
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, cast, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from thalweg.curvature.differentiation import gradients, pulled_back, slopes
 from thalweg.errors import CurvatureError, HyperparameterError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
-    from torch.autograd.graph import Node
 
 Noise = Literal["rademacher", "normal"]
 
@@ -146,8 +146,8 @@ class gauss_newton_bartlett(Estimator):
         logits = of.movedim(-1 if self.classes is None else self.classes, -1).flatten(0, -2).float()
         chances = logits.detach().softmax(-1)
         labels = torch.multinomial(chances, 1, generator=_generator(of.device, self.seed, step)).squeeze(-1)
-        slopes = _gradients(functional.cross_entropy(logits, labels), parameters, create_graph=False)
-        return [None if g is None else (len(labels) * g.float().square()).to(g.dtype) for g in slopes]
+        found = gradients(functional.cross_entropy(logits, labels), parameters, create_graph=False)
+        return [None if g is None else (len(labels) * g.float().square()).to(g.dtype) for g in found]
 
 
 def usual(kind: str, every: int) -> Estimator:
@@ -156,64 +156,10 @@ def usual(kind: str, every: int) -> Estimator:
 
 
 def _hessian_products(loss: Tensor, parameters: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor | None]:
-    """Hv, with the Hessian over these parameters alone; zeros where the loss is linear."""
-    if loss.numel() != 1:
-        raise CurvatureError(f"the curvature is that of one number, and the loss has the shape {tuple(loss.shape)}")
-    # By a root that takes a gradient itself, a function that cannot be differentiated twice leaves a mark in the graph.
-    root = torch.ones((), dtype=loss.dtype, device=loss.device, requires_grad=True)
-    slopes = _gradients(loss.sum() * root, parameters, create_graph=True)
-    if any(node.name().endswith("Error") for node in _nodes_below(slopes)):
-        raise CurvatureError(_ONCE.format("a function in it is marked `once_differentiable`"))
-    bent = [(g, v) for g, v in zip(slopes, vectors, strict=True) if g is not None and g.requires_grad]
-    if not bent:
-        return [None if g is None else torch.zeros_like(g) for g in slopes]
-    try:
-        found = torch.autograd.grad(
-            [g for g, _ in bent],
-            parameters,
-            [v for _, v in bent],
-            retain_graph=True,
-            allow_unused=True,
-            materialize_grads=True,
-        )
-    except RuntimeError as error:
-        raise CurvatureError(_ONCE.format(_first_sentence(error))) from error
-    return [None if g is None else hv for g, hv in zip(slopes, found, strict=True)]
-
-
-_ONCE = (
-    "the loss cannot be differentiated twice ({}); compute it with operations that can, or take an estimate that needs "
-    "one derivative, such as gauss_newton_bartlett()"
-)
-
-
-def _nodes_below(tensors: Sequence[Tensor | None]) -> Iterator[Node]:
-    """The operations that these were computed by."""
-    todo = [tensor.grad_fn for tensor in tensors if tensor is not None]
-    seen: set[Node] = set()
-    while todo:
-        node = todo.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            yield node
-            todo.extend(following for following, _ in node.next_functions)
-
-
-def _gradients(of: Tensor, parameters: Sequence[Tensor], *, create_graph: bool) -> Sequence[Tensor | None]:
-    try:
-        found = torch.autograd.grad(of, parameters, retain_graph=True, create_graph=create_graph, allow_unused=True)
-    except RuntimeError as error:
-        if "second time" not in str(error):
-            raise
-        message = (
-            "the graph is gone, since `backward` has freed it; call `estimate_curvature` before it, or go "
-            "`backward(retain_graph=True)`"
-        )
-        raise CurvatureError(message) from error
-    slopes = cast("Sequence[Tensor | None]", found)  # torch says nothing of None
-    if any(slope is not None and slope.layout != torch.strided for slope in slopes):
-        raise CurvatureError("a layer has a sparse gradient, and curvature is dense; make the layer with sparse=False")
-    return slopes
+    """Hv, with the Hessian over these parameters alone; zeros where the loss is linear, None where it is unused."""
+    found = slopes(loss, parameters)
+    products = pulled_back(found, parameters, vectors)
+    return [None if g is None else hv for g, hv in zip(found, products, strict=True)]
 
 
 def _draw(parameters: Sequence[Tensor], noise: Noise, seed: int, step: int) -> list[Tensor]:
@@ -233,7 +179,3 @@ def _draw(parameters: Sequence[Tensor], noise: Noise, seed: int, step: int) -> l
 def _generator(device: torch.device, seed: int, step: int) -> torch.Generator:
     mixed = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(mixed[0]) >> 1)
-
-
-def _first_sentence(error: RuntimeError) -> str:
-    return str(error).split("\n", 1)[0].split(". ", 1)[0]

@@ -15,7 +15,7 @@ import scipy.optimize
 from scipy.optimize import rosen, rosen_der
 
 import thalweg as tw
-from thalweg.descent import Status, genetic_algorithm
+from thalweg.descent import Intermediate, Status, genetic_algorithm, value_below
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,6 +91,21 @@ def test_differential_evolution_is_scipys(settings: dict[str, object], theirs: d
     np.testing.assert_allclose(ours.x.numpy(), expected.x, rtol=1e-6)
     assert 0 <= expected.fun - ours.fun <= 1e-12
     assert ours.success == expected.success
+
+
+def test_differential_evolution_polishes_what_a_budget_has_ended_and_nothing_else() -> None:
+    bounds = [(-2.0, 2.0)] * 3
+    told: list[float] = []
+
+    def stop(intermediate_result: Intermediate) -> None:
+        told.append(intermediate_result.nfev)
+        if intermediate_result.nit == 3:
+            raise StopIteration
+
+    for settings in ({"callback": stop}, {"stop": value_below(5.0), "callback": lambda _: None}):
+        ended = tw.minimize(plain, X0, "differential_evolution", bounds=bounds, **settings)
+        assert ended.nfev % 45 in {0, 1}  # generations, and no more; x0 may have been rounded
+    assert told[-1] == tw.minimize(plain, X0, "differential_evolution", bounds=bounds, callback=stop).nfev
 
 
 @pytest.mark.parametrize(

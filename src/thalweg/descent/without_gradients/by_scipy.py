@@ -39,8 +39,8 @@ class nelder_mead(Routine):
     starts_finite: ClassVar[bool] = True
     tolerances: ClassVar[tuple[str, ...]] = ("xatol", "fatol")
 
-    xatol: float = number(_TOLERANCE, default=1e-4)
-    fatol: float = number(_TOLERANCE, default=1e-4)
+    xatol: float = number(_TOLERANCE, default=1e-4, source="SciPy's")
+    fatol: float = number(_TOLERANCE, default=1e-4, source="SciPy's")
     adaptive: bool = False
 
     def usual_budget(self, size: int) -> StoppingRule:
@@ -69,8 +69,8 @@ class powell(Routine):
     starts_finite: ClassVar[bool] = True
     tolerances: ClassVar[tuple[str, ...]] = ("xtol", "ftol")
 
-    xtol: float = number(_TOLERANCE, default=1e-4)
-    ftol: float = number(_TOLERANCE, default=1e-4)
+    xtol: float = number(_TOLERANCE, default=1e-4, source="SciPy's")
+    ftol: float = number(_TOLERANCE, default=1e-4, source="SciPy's")
 
     def usual_budget(self, size: int) -> StoppingRule:
         """As SciPy's."""
@@ -102,9 +102,9 @@ class lbfgsb(Routine):
     starts_finite: ClassVar[bool] = True
     tolerances: ClassVar[tuple[str, ...]] = ("ftol", "gtol")
 
-    memory: int = whole(1, default=10)
-    ftol: float = number(_TOLERANCE, default=2.220446049250313e-09)
-    gtol: float = number(_TOLERANCE, default=1e-5)
+    memory: int = whole(1, default=10, source="SciPy's maxcor")
+    ftol: float = number(_TOLERANCE, default=2.220446049250313e-09, source="SciPy's")
+    gtol: float = number(_TOLERANCE, default=1e-5, source="SciPy's")
 
     @property
     def derivatives(self) -> Literal[0, 1, 2]:

@@ -43,8 +43,8 @@ class metropolis(Routine):
     bounds: ClassVar[Literal["refused", "taken", "needed"]] = "taken"
 
     temperature: float | Callable[[int], float] = 1.0
-    spread: float | None = number(_POSITIVE, default=None)
-    seed: int = whole(0, default=0)
+    spread: float | None = number(_POSITIVE, default=None, source="ours")
+    seed: int = whole(0, default=0, source="ours")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -56,11 +56,11 @@ class cma_es(Routine):
     bounds: ClassVar[Literal["refused", "taken", "needed"]] = "taken"
     tolerances: ClassVar[tuple[str, ...]] = ("tolx", "tolfun")
 
-    spread: float | None = number(Range(0, low_included=False), default=None)
-    population: int | None = whole(2, default=None)
-    tolx: float = number(Range(0), default=1e-11)
-    tolfun: float = number(Range(0), default=1e-11)
-    seed: int = whole(0, default=0)
+    spread: float | None = number(Range(0, low_included=False), default=None, source="ours")
+    population: int | None = whole(2, default=None, source="Hansen 2016, table 1")
+    tolx: float = number(Range(0), default=1e-11, source="cma's")
+    tolfun: float = number(Range(0), default=1e-11, source="cma's")
+    seed: int = whole(0, default=0, source="ours")
 
     def usual_budget(self, size: int) -> StoppingRule:
         """As the package's."""

@@ -38,7 +38,7 @@ class coordinate_search(Routine):
     starts_finite: ClassVar[bool] = True
     tolerances: ClassVar[tuple[str, ...]] = ("xtol",)
 
-    xtol: float = number(Range(0), default=1e-6)
+    xtol: float = number(Range(0), default=1e-6, source="ours")
     accelerated: bool = False
 
     def run(self, task: Task) -> tuple[Status, str]:

@@ -38,13 +38,13 @@ class xnes(Routine):
 
     tolerances: ClassVar[tuple[str, ...]] = ("xtol",)
 
-    spread: float = number(_POSITIVE, default=1.0)
-    population: int | None = whole(2, default=None)
-    mean_rate: float = number(_POSITIVE, default=1.0)
-    size_rate: float | None = number(_POSITIVE, default=None)
-    shape_rate: float | None = number(_POSITIVE, default=None)
-    xtol: float = number(Range(0), default=1e-8)
-    seed: int = whole(0, default=0)
+    spread: float = number(_POSITIVE, default=1.0, source="ours")
+    population: int | None = whole(2, default=None, source="Wierstra et al. 2014, table 1")
+    mean_rate: float = number(_POSITIVE, default=1.0, source="Wierstra et al. 2014, table 1")
+    size_rate: float | None = number(_POSITIVE, default=None, source="Wierstra et al. 2014, table 1")
+    shape_rate: float | None = number(_POSITIVE, default=None, source="Wierstra et al. 2014, table 1")
+    xtol: float = number(Range(0), default=1e-8, source="ours")
+    seed: int = whole(0, default=0, source="ours")
 
     def usual_budget(self, size: int) -> StoppingRule:
         """1000 populations for each variable."""
@@ -75,12 +75,12 @@ class snes(Routine):
 
     tolerances: ClassVar[tuple[str, ...]] = ("xtol",)
 
-    spread: float = number(_POSITIVE, default=1.0)
-    population: int | None = whole(2, default=None)
-    mean_rate: float = number(_POSITIVE, default=1.0)
-    size_rate: float | None = number(_POSITIVE, default=None)
-    xtol: float = number(Range(0), default=1e-8)
-    seed: int = whole(0, default=0)
+    spread: float = number(_POSITIVE, default=1.0, source="ours")
+    population: int | None = whole(2, default=None, source="Wierstra et al. 2014, table 1")
+    mean_rate: float = number(_POSITIVE, default=1.0, source="Wierstra et al. 2014, table 1")
+    size_rate: float | None = number(_POSITIVE, default=None, source="Wierstra et al. 2014, table 1")
+    xtol: float = number(Range(0), default=1e-8, source="ours")
+    seed: int = whole(0, default=0, source="ours")
 
     def usual_budget(self, size: int) -> StoppingRule:
         """1000 populations for each variable."""

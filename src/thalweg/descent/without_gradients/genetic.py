@@ -40,13 +40,13 @@ class genetic_algorithm(Routine):
 
     bounds: ClassVar[Literal["refused", "taken", "needed"]] = "needed"
 
-    population: int = whole(4, default=50)
-    elite: int = whole(1, default=1)
-    tournament: int = whole(1, default=3)
-    mutation: float | None = number(_PROBABILITY, default=None)
-    crossover_eta: int = whole(0, default=15)
-    mutation_eta: int = whole(0, default=20)
-    seed: int = whole(0, default=0)
+    population: int = whole(4, default=50, source="ours")
+    elite: int = whole(1, default=1, source="pygad's keep_elitism")
+    tournament: int = whole(1, default=3, source="pygad's K_tournament")
+    mutation: float | None = number(_PROBABILITY, default=None, source="pygad's")
+    crossover_eta: int = whole(0, default=15, source="ours")
+    mutation_eta: int = whole(0, default=20, source="pygad's")
+    seed: int = whole(0, default=0, source="ours")
 
     def __post_init__(self) -> None:
         super().__post_init__()

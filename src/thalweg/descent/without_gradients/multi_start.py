@@ -44,9 +44,9 @@ class multi_start(Routine):
     bounds: ClassVar[Literal["refused", "taken", "needed"]] = "taken"
 
     local: str | Descent | Routine = "bfgs"
-    starts: int = whole(1, default=10)
-    spread: float = number(Range(0, low_included=False), default=1.0)
-    seed: int = whole(0, default=0)
+    starts: int = whole(1, default=10, source="ours")
+    spread: float = number(Range(0, low_included=False), default=1.0, source="ours")
+    seed: int = whole(0, default=0, source="ours")
 
     @property
     def derivatives(self) -> Literal[0, 1, 2]:

@@ -19,7 +19,6 @@ from thalweg.descent.stopping import StoppingRule, iterations
 from thalweg.descent.without_gradients.routine import Routine
 from thalweg.errors import DescentError, HyperparameterError
 from thalweg.formula import Range
-from thalweg.optimizer import Optimizer
 from thalweg.rules import adam
 
 if TYPE_CHECKING:
@@ -43,10 +42,10 @@ class openai_es(Routine):
     """
 
     chain: Chain = field(default_factory=lambda: chain(adam(), step(0.01)))
-    pairs: int = whole(1, default=16)
-    spread: float = number(Range(0, low_included=False), default=0.1)
+    pairs: int = whole(1, default=16, source="ours")
+    spread: float = number(Range(0, low_included=False), default=0.1, source="ours")
     shaping: Shaping = "ranks"
-    seed: int = whole(0, default=0)
+    seed: int = whole(0, default=0, source="ours")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,11 +60,13 @@ class openai_es(Routine):
 
     def run(self, task: Task) -> tuple[Status, str]:
         """Step until the task ends it."""
+        from thalweg import Optimizer  # noqa: PLC0415  # what lists methods, as a report, runs none
+
         rng = np.random.default_rng(self.seed)
-        theta = task.start.new_tensor(task.x0)
+        theta = task.start.clone().view(task.objective.shape)  # a chain may see rows and columns
         optimizer = Optimizer([theta], self.chain)
         while True:
-            at = theta.detach().cpu().numpy().astype(np.float64)
+            at = task.within.free_of(theta.reshape(-1))
             epsilon = rng.standard_normal((self.pairs, task.size))
             plus = [task.value(at + self.spread * one) for one in epsilon]
             minus = [task.value(at - self.spread * one) for one in epsilon]
@@ -74,7 +75,7 @@ class openai_es(Routine):
                 reason = 'the function is not finite close by; `shaping="ranks"` does not mind'
                 raise NoStepError(Status.NOT_FINITE, reason)
             task.iterated()
-            theta.grad = torch.as_tensor(g).to(theta)
+            theta.grad = torch.as_tensor(g).to(theta).view(theta.shape)
             optimizer.step()
 
 

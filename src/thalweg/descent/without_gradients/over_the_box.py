@@ -16,6 +16,7 @@ from thalweg.descent.failures import Status
 from thalweg.descent.part import number, whole
 from thalweg.descent.stopping import StoppingRule, evaluations, iterations
 from thalweg.descent.without_gradients.routine import Routine
+from thalweg.descent.without_gradients.task import EndedError
 from thalweg.errors import HyperparameterError, did_you_mean
 from thalweg.formula import Range
 
@@ -44,12 +45,12 @@ class differential_evolution(Routine):
     tolerances: ClassVar[tuple[str, ...]] = ("tolerance",)
 
     strategy: str = "best1bin"
-    population: int = whole(1, default=15)
+    population: int = whole(1, default=15, source="SciPy's popsize")
     mutation: tuple[float, float] | float = (0.5, 1.0)
-    recombination: float = number(Range(0, 1, high_included=True), default=0.7)
-    tolerance: float = number(Range(0), default=0.01)
+    recombination: float = number(Range(0, 1, high_included=True), default=0.7, source="SciPy's")
+    tolerance: float = number(Range(0), default=0.01, source="SciPy's tol")
     polish: bool = True
-    seed: int = whole(0, default=0)
+    seed: int = whole(0, default=0, source="ours")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,6 +74,13 @@ class differential_evolution(Routine):
 
     def run(self, task: Task) -> tuple[Status, str]:
         """Minimise, and say how it has ended."""
+
+        def told(*_: object, **__: object) -> bool:
+            ends = task.look()
+            if ends and task.ending and task.ending.status is not Status.BUDGET_SPENT:
+                raise EndedError
+            return ends  # and what SciPy's own budget would be followed by, the polish, follows
+
         scipy.optimize.differential_evolution(
             task.value,
             task.pairs,
@@ -83,7 +91,7 @@ class differential_evolution(Routine):
             mutation=self.mutation,
             recombination=self.recombination,
             polish=self.polish,
-            callback=lambda *_, **__: task.look(),
+            callback=told,
             x0=task.x0,
             **_drawn(self.seed),
         )
@@ -103,12 +111,14 @@ class dual_annealing(Routine):
 
     bounds: ClassVar[Literal["refused", "taken", "needed"]] = "needed"
 
-    temperature: float = number(Range(0.01, 5e4, low_included=False, high_included=True), default=5230.0)
-    restart: float = number(Range(0, 1, low_included=False), default=2e-5)
-    visit: float = number(Range(1, 3, low_included=False, high_included=True), default=2.62)
-    accept: float = number(Range(-1e4, -5, low_included=False, high_included=True), default=-5.0)
+    temperature: float = number(
+        Range(0.01, 5e4, low_included=False, high_included=True), default=5230.0, source="SciPy's initial_temp"
+    )
+    restart: float = number(Range(0, 1, low_included=False), default=2e-5, source="SciPy's restart_temp_ratio")
+    visit: float = number(Range(1, 3, low_included=False, high_included=True), default=2.62, source="SciPy's")
+    accept: float = number(Range(-1e4, -5, low_included=False, high_included=True), default=-5.0, source="SciPy's")
     local_search: bool = True
-    seed: int = whole(0, default=0)
+    seed: int = whole(0, default=0, source="ours")
 
     def usual_budget(self, size: int) -> StoppingRule:  # noqa: ARG002
         """As SciPy's."""

@@ -33,8 +33,8 @@ class random_search(Routine):
 
     bounds: ClassVar[Literal["refused", "taken", "needed"]] = "taken"
 
-    spread: float = number(Range(0, low_included=False), default=1.0)
-    seed: int = whole(0, default=0)
+    spread: float = number(Range(0, low_included=False), default=1.0, source="ours")
+    seed: int = whole(0, default=0, source="ours")
 
     def usual_budget(self, size: int) -> StoppingRule:
         """1000 points for each variable."""
