@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from thalweg import descent
 from thalweg.cli.app import app
+from thalweg.descent import titles
 from thalweg.descent.directions.direction import Direction
 from thalweg.descent.steps.step_size import StepSize
 from thalweg.errors import ChainError, DescentError, UnknownNameError
@@ -30,9 +31,13 @@ def explained(what: str, width: int = 200) -> str:
     return " ".join(answer.stdout.split())
 
 
-@pytest.mark.parametrize("name", descent.methods())
+DESCENTS = {name: method for name, method in descent.methods().items() if isinstance(method, descent.Descent)}
+ROUTINES = {name: method for name, method in descent.methods().items() if isinstance(method, descent.Routine)}
+
+
+@pytest.mark.parametrize("name", DESCENTS)
 def test_explain_says_of_every_descent_what_a_user_asks(name: str) -> None:
-    method = descent.methods()[name]
+    method = DESCENTS[name]
     printed = explained(name)
     assert repr(method) in printed
     for part in (method.direction, method.step_size, *method.stop.parts):
@@ -51,14 +56,32 @@ def test_explain_says_of_every_descent_what_a_user_asks(name: str) -> None:
     assert method.step_size.spends in printed
 
 
+@pytest.mark.parametrize("name", ROUTINES)
+def test_explain_says_of_every_routine_what_a_user_asks(name: str) -> None:
+    routine = ROUTINES[name]
+    printed = explained(name)
+    assert f"{titles.TITLES[name]} {name} {routine!r} {' '.join(str(inspect.getdoc(routine)).split())[:60]}" in printed
+    assert ("Asks for values of the function alone" in printed) == (routine.derivatives == 0)
+    assert ("bounds=[…]" in printed) == (routine.bounds == "needed")
+    assert all(
+        f"{known.name} {type(routine).__name__}" in printed
+        for known in dataclasses.fields(routine)
+        if "range" in known.metadata
+    )
+
+
+def test_every_method_has_a_title() -> None:
+    assert descent.methods().keys() == DESCENTS.keys() | ROUTINES.keys() <= titles.TITLES.keys()
+
+
 def with_outputs(x: Tensor) -> tuple[Tensor, Tensor]:
     outputs = 1 * x
     return (outputs**4).sum() + (outputs.sum() - 1) ** 2, outputs
 
 
 def test_what_a_descent_says_that_it_spends_is_what_it_is_counted_for() -> None:
-    dense = {name for name, method in descent.methods().items() if "n products" in method.direction.spends}
-    for name, method in descent.methods().items():
+    dense = {name for name, method in DESCENTS.items() if "n products" in method.direction.spends}
+    for name, method in DESCENTS.items():
         found = descent.minimize(with_outputs, [1.0, 2.0, -1.0], name, max_iter=2)
         products = "product" in method.direction.spends + str(getattr(method.step_size, "spends", ""))
         assert (found.nhvp > 0) == products, name

@@ -63,7 +63,7 @@ def test_the_title_is_the_name_unless_given() -> None:
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, but is 0"),
         ({"steps": 2.5}, "steps must be a whole number of at least 1, but is 2.5"),
         ({"data_order": "sorted"}, "data_order must be 'reshuffled' or 'fixed', but is 'sorted'"),
-        ({"target": float("nan")}, "target must be a finite test loss, but is nan"),
+        ({"target": float("nan")}, "target must be a finite loss, but is nan"),
         ({"rates": {"adam": (1.0, 0.1)}}, "rates['adam'] must be a range 0 < low ≤ high, but is (1.0, 0.1)"),
     ],
 )

@@ -137,22 +137,25 @@ def _optimizers() -> Iterator[tuple[str, object, str]]:
 
 
 def _descents() -> Iterator[tuple[str, object, str]]:
-    from thalweg.descent import methods
+    from thalweg.descent import Descent, methods
     from thalweg.descent.titles import title_of
 
     for name, method in methods().items():
-        yield name, method, f"{title_of(name)}. {first_line(method.direction.__doc__)}"
+        described = method.direction if isinstance(method, Descent) else method
+        yield name, method, f"{title_of(name)}. {first_line(described.__doc__)}"
 
 
 def _parts() -> Iterator[tuple[str, object, str]]:
-    """The directions, step sizes and stopping rules; a direction that a method is named after stands there."""
+    """The directions, step sizes and stopping rules; one that a method is named after stands there."""
+    import inspect
+
     from thalweg import descent
     from thalweg.descent.part import Part
 
     named = descent.methods()
     for name in descent.__all__:
         part = getattr(descent, name)
-        if name not in named and isinstance(part, type) and issubclass(part, Part):
+        if name not in named and isinstance(part, type) and issubclass(part, Part) and not inspect.isabstract(part):
             yield name, part, first_line(part.__doc__)
 
 

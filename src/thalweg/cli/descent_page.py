@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from thalweg.cli.formula_lines import print_facts
+from thalweg.descent import Routine
 from thalweg.descent.directions.direction import Direction
 from thalweg.descent.part import Part
 from thalweg.descent.steps.step_size import StepSize
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 
 AnyPart = Part | type[Part]
 ONCE = "function and gradient at the next point"
+DERIVATIVES = (
+    "values of the function alone",
+    "values and gradients",
+    "values, gradients and products with the Hessian",
+)
+BOUNDS = {
+    "refused": "it knows none",
+    "taken": "each variable may have some",
+    "needed": "each variable needs two; a race on a surface gives it the window",
+}
 
 
 def print_descent(console: Console, method: Descent, *, name: str = "", title: str = "") -> None:
@@ -43,19 +54,33 @@ def print_descent(console: Console, method: Descent, *, name: str = "", title: s
     print_facts(console, [*known, spends, *_facts_of(type(direction))])
     _print_settings(console, parts)
     if name:
-        console.print(f"\n[dim]tw.minimize(f, x0, {name!r}); thalweg race rosenbrock --optimizers {name},adam[/dim]")
+        console.print(_typed(name))
 
 
-def print_part(console: Console, part: AnyPart) -> None:
-    """A direction, step size or stopping rule by itself: its docstring, what it spends, its settings."""
-    console.print(Text.assemble("\n", (_name(part), "bold cyan"), "\n"))
+def print_part(console: Console, part: AnyPart, *, name: str = "", title: str = "") -> None:
+    """A direction, step size, stopping rule or routine by itself: its docstring, what it spends, its settings."""
+    if name:
+        console.print(f"\n[bold]{title}[/bold]  [cyan]{name}[/cyan]")
+        console.print(Text(f"{part!r}\n"))
+    else:
+        console.print(Text.assemble("\n", (_name(part), "bold cyan"), "\n"))
     console.print(Text(f"{_document(part)}\n"))
     kind = part if isinstance(part, type) else type(part)
     if issubclass(kind, Direction):
         print_facts(console, [("Spends", f"where it stands: {kind.spends}"), *_facts_of(kind)])
     elif issubclass(kind, StepSize):
         print_facts(console, [("Spends", f"to step: {kind.spends}")])
+    elif isinstance(part, Routine):
+        print_facts(console, [("Asks for", DERIVATIVES[part.derivatives]), ("Bounds", BOUNDS[part.bounds])])
     _print_settings(console, [part])
+    if name:
+        bounds = ", bounds=[…]" if isinstance(part, Routine) and part.bounds == "needed" else ""
+        console.print(_typed(name, bounds))
+
+
+def _typed(name: str, more: str = "") -> Text:
+    line = f"\ntw.minimize(f, x0, {name!r}{more}); thalweg race rosenbrock --optimizers {name},adam"
+    return Text(line, style="dim")
 
 
 def _facts_of(direction: type[Direction]) -> list[tuple[str, str]]:
@@ -92,14 +117,15 @@ def _print_settings(console: Console, parts: Sequence[AnyPart]) -> None:
     changed = any(_here(part, known) for part, known in rows)
     for column in ("name", "of", "default", *(["here"] if changed else []), "range"):
         table.add_column(column, no_wrap=True)
-    table.add_column("the default's source")
+    sourced = any(known.metadata["source"] for _, known in rows)
+    if sourced:
+        table.add_column("the default's source")
     for part, known in rows:
         here = [_here(part, known)] if changed else []
         default = "" if known.default is dataclasses.MISSING else _show(known.default)
         whole = "whole, " if known.metadata["whole"] else ""
-        table.add_row(
-            known.name, _name(part), default, *here, f"{whole}{known.metadata['range']}", known.metadata["source"]
-        )
+        source = [known.metadata["source"]] if sourced else []
+        table.add_row(known.name, _name(part), default, *here, f"{whole}{known.metadata['range']}", *source)
     console.print("\n[bold]Settings[/bold]")
     console.print(table)
 

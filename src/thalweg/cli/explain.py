@@ -144,7 +144,7 @@ def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None,
     from thalweg.cli.descent_page import print_descent, print_part
     from thalweg.cli.rule_page import print_rule, usual_chain
     from thalweg.cli.schedule_page import print_kind
-    from thalweg.descent import Descent
+    from thalweg.descent import Descent, Routine
     from thalweg.descent.part import Part
     from thalweg.descent.titles import title_of
     from thalweg.errors import UnknownNameError
@@ -156,6 +156,9 @@ def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None,
     elif isinstance(entry.thing, Descent):
         _refuse_steps(name, steps)
         print_descent(console, entry.thing, name=name, title=title_of(name))
+    elif isinstance(entry.thing, Routine):
+        _refuse_steps(name, steps)
+        print_part(console, entry.thing, name=name, title=title_of(name))
     elif isinstance(entry.thing, type) and issubclass(entry.thing, Part):
         _refuse_steps(name, steps)
         print_part(console, entry.thing)

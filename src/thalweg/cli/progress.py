@@ -75,6 +75,8 @@ def _describe(event: TaskBegun | TaskEnded) -> str:
 
 def _say_choice(event: Tuned) -> str:
     choice = event.choice
+    if choice.trial is not None and not choice.tuned:
+        return f"{choice.problem}: {choice.optimizer} has nothing to tune"
     chosen = ", ".join(f"{name} {value:.3g}" for name, value in choice.tuned.items()) or "no rate that survives"
     return f"{choice.problem}: {choice.optimizer} takes {chosen}"
 

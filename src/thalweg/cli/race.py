@@ -23,7 +23,7 @@ def race(
     optimizers: Annotated[
         str | None,
         typer.Option(
-            help="Names, or chains as they are typed, separated by commas; `lr` in one is tuned, as in "
+            help="Names, or chains and descents as they are typed, separated by commas; `lr` in one is tuned, as in "
             "'adam, chain(adam(beta2=0.95), decay(0.1), step(lr))'. By default eleven rules."
         ),
     ] = None,
@@ -40,7 +40,7 @@ def race(
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="The budget, gradient evaluations of one run: 1000 on surfaces, a problem's own."),
+        typer.Option(min=1, help="The budget, in gradient evaluations, of one run: 1000 on surfaces, a problem's own."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder for the records and the report.")] = Path("thalweg-race"),
     store: Annotated[

@@ -1,7 +1,7 @@
-"""Who races: how each optimizer's chain is built from the one value that is tuned.
+"""Who races: how each optimizer's chain, or descent, is built from the one value that is tuned.
 
 A rule brings its own defaults, and only its learning rate is tuned. Rprop has none: its first step size is
-tuned instead.
+tuned instead. A descent that searches its step sizes has nothing to tune.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from thalweg import rules
 from thalweg.chain import chain, matrix_methods, step
+from thalweg.descent import Descent, Routine, methods
+from thalweg.descent.titles import title_of
 from thalweg.errors import UnknownNameError, did_you_mean
 from thalweg.formula import Rule
 from thalweg.lab.grid import Grid
@@ -39,28 +41,25 @@ NAMES = (
     "adamw",
 )
 
-# Momentum 0, or a decay of 0, is a setting like another.
-_CONTAINS: dict[str, tuple[str, ...]] = {
-    "heavy_ball": ("gradient_descent",),
-    "nesterov": ("gradient_descent",),
-    "rmsprop_momentum": ("rmsprop",),
-    "adamw": ("adam",),
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
     """One optimizer of a race.
 
     `default` is the rate in the middle of the search. `contains` names the methods that this one becomes
-    for some value of a hyper-parameter. Where `tuned` is None the chain is fixed, and is run as it is.
+    for some value of a hyper-parameter. Where `tuned` is None the chain or descent is fixed, and is run as it is.
     """
 
     name: str
     title: str
-    build: Callable[[float], Chain | Route]
+    build: Callable[[float], Chain | Route | Descent | Routine]
     tuned: Tuned | None = "lr"
     default: float
+
+    @property
+    def is_descent(self) -> bool:
+        """Whether it evaluates the loss as often as it wants, and spends what that costs."""
+        return isinstance(self.build(self.default), Descent | Routine)
 
     def grid(self, *, trials: int, bounds: tuple[float, float] | None = None) -> Grid:
         """The rates to begin tuning with: between the bounds, or else in half decades around the default."""
@@ -86,9 +85,14 @@ def get(text: str) -> Contender:
 
         return read_chain(text)
     catalogue: dict[str, Rule | MatrixMethod] = {**rules.catalogue(), **matrix_methods()}
+    descents = methods()
+    if text in descents:
+        return Contender(
+            name=text, title=title_of(text), build=partial(_fixed, descents[text]), tuned=None, default=1.0
+        )
     if text not in catalogue:
         known = typed_here(text)
-        nearest = f"it is `{known}` here" if known else did_you_mean(text, catalogue)
+        nearest = f"it is `{known}` here" if known else did_you_mean(text, [*catalogue, *descents])
         raise UnknownNameError(f"there is no optimizer `{text}` to race; {nearest}")
     found = catalogue[text]
     rule = found if isinstance(found, Rule) else found.rule
@@ -102,9 +106,8 @@ def get(text: str) -> Contender:
     )
 
 
-def contained_in(name: str) -> tuple[str, ...]:
-    """The methods that the one of this name becomes for some value of a hyper-parameter."""
-    return _CONTAINS.get(name, ())
+def _fixed(method: Descent | Routine, _: float) -> Descent | Routine:
+    return method
 
 
 def _build(rule: Rule | MatrixMethod, rate: float) -> Chain:

@@ -76,7 +76,7 @@ def tasks_left(contest: Contest, runs: Sequence[RunRecord]) -> tuple[Task, ...]:
         if not more:
             break
         trials = range(min(*trials, *more), max(*trials, *more) + 1)
-    best = best_trial(scores)
+    best = best_trial(scores) if contest.contender.tuned else 0  # what is fixed is run, whatever became of it
     finals = _by_trial(runs, "final")
     return () if best is None else _missing(contest, "final", (best,), contest.seeds, finals)
 

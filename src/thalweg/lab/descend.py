@@ -42,7 +42,7 @@ POINTS = 61
 
 
 @dataclass(frozen=True, kw_only=True)
-class Descent:
+class Runs:
     """What became of the runs: arrays by trial and seed, and what was kept along the way by point.
 
     `kept` are the steps at which `losses` and `places` were kept. `diverged_at` is the step at which a run
@@ -90,7 +90,7 @@ def descend(
     *,
     steps: int,
     keep: NDArray[np.int64],
-) -> Descent:
+) -> Runs:
     """Run every rate from every start, `(seeds, dimension)`, for so many steps, of which `keep` are kept."""
     begin = starts.to(torch.float64).expand(len(rates), *starts.shape).contiguous()
     place = begin.clone()
@@ -120,7 +120,7 @@ def descend(
             optimizer.step(loss=own)
         if not alive.all():
             place.copy_(torch.where(alive[..., None], place, begin))
-    return log.descent()
+    return log.runs()
 
 
 def _optimizers(chains: Sequence[Chain], place: Tensor, slope: Tensor) -> list[Optimizer]:
@@ -199,9 +199,9 @@ class _Log:
             self._next += 1
         return torch.from_numpy(alive)
 
-    def descent(self) -> Descent:
+    def runs(self) -> Runs:
         """All of it."""
-        return Descent(
+        return Runs(
             kept=self._kept,
             losses=self._losses,
             places=self._places,

@@ -1,18 +1,33 @@
-"""How good a model is: its loss and its metrics, averaged over a whole set."""
+"""How good a model is: its loss and its metrics, averaged over a whole set; and when that is asked."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 if TYPE_CHECKING:
     from torch import nn
 
     from thalweg.lab.problem import Batch, Problem
+    from thalweg.lab.records import Role
 
 # Examples at a time: the memory stays small, and the cores stay busy.
 CHUNK = 1000
+EVALUATIONS = 20
+# What a run's points are told by; the rest is what was measured there.
+AXES = frozenset({"step", "spent", "seconds"})
+
+
+def evaluation_steps(steps: int, role: Role = "final") -> list[int]:
+    """After how many steps a run is evaluated, besides at its start: one for tuning only towards its end.
+
+    Its last stretch is that of the others, so that their losses are means of the same steps.
+    """
+    points = np.rint(np.linspace(0, steps, EVALUATIONS + 1)).astype(int)
+    all_points: list[int] = np.unique(points)[1:].tolist()
+    return all_points[-2:] if role == "tuning" else all_points
 
 
 def evaluate(problem: Problem, model: nn.Module) -> dict[str, float]:

@@ -9,9 +9,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from thalweg.lab import contenders
 from thalweg.lab.scoring import TARGET_GAP
-from thalweg.lab.standings import Arrival, arrivals, final_values, standings, under_tuned
+from thalweg.lab.special_cases import contained_in
+from thalweg.lab.spending import unit_of
+from thalweg.lab.standings import Arrival, arrivals, final_values, measure_of, standings, under_tuned
 from thalweg.lab.statistics import Interval, Standing, interval
 
 if TYPE_CHECKING:
@@ -48,20 +49,21 @@ def _results(store: Store, race: RaceRecord, problem: ProblemRecord) -> list[Fin
     if not placed:
         return []
     if problem.kind == "training":
-        text = _say_training(placed)
+        text = _say_training(placed, measure_of(problem).replace("train_", "training ").replace("_", " "))
     else:
         gaps = final_values(store, race, problem, "gap")
-        text = _say_surface(placed, arrivals(store, race, problem), gaps)
+        unit = unit_of(store.runs(race, problem=problem.name, role="final"))
+        text = _say_surface(placed, arrivals(store, race, problem), gaps, unit)
     return [Finding(problem.kind, problem.name, f"{problem.name}: {text}")]
 
 
-def _say_training(placed: Sequence[Standing]) -> str:
+def _say_training(placed: Sequence[Standing], judged: str) -> str:
     leaders = [standing for standing in placed if standing.place == 1]
     best, last = leaders[0], placed[-1]
     if math.isinf(best.score.value):
         return "every optimizer diverged on some seed"
     verb = "tie for the lowest" if len(leaders) > 1 else "has the lowest"
-    said = f"{_all_or(leaders, placed)} {verb} test loss ({_print(best.score)}, {best.score.n} seeds)"
+    said = f"{_all_or(leaders, placed)} {verb} {judged} ({_print(best.score)}, {best.score.n} seeds)"
     if last.place == 1:
         return said
     if math.isinf(last.score.value):
@@ -72,7 +74,7 @@ def _say_training(placed: Sequence[Standing]) -> str:
 
 
 def _say_surface(
-    placed: Sequence[Standing], arrived: Mapping[str, Arrival], gaps: Mapping[str, Sequence[float]]
+    placed: Sequence[Standing], arrived: Mapping[str, Arrival], gaps: Mapping[str, Sequence[float]], unit: str
 ) -> str:
     leaders = [standing for standing in placed if standing.place == 1]
     first, starts = leaders[0].name, leaders[0].score.n
@@ -87,7 +89,7 @@ def _say_surface(
     steps = interval(reached, statistic="median")
     return (
         f"{_all_or(leaders, placed)} {'tie for the quickest descent' if len(leaders) > 1 else 'comes down quickest'}: "
-        f"within {TARGET_GAP:g} of the lowest minimum after {_print(steps)} steps, from {len(reached)} of {starts} "
+        f"within {TARGET_GAP:g} of the lowest minimum after {_print(steps)} {unit}, from {len(reached)} of {starts} "
         f"starts; {everywhere} of {len(placed)} optimizers get there from all"
     )
 
@@ -98,7 +100,7 @@ def _warnings(store: Store, race: RaceRecord, problem: ProblemRecord) -> list[Fi
     edge = [choice.optimizer for choice in chosen if choice.on_edge and choice.trial is not None]
     if edge:
         said.append(f"the best rate of {', '.join(edge)} is still on the edge of what was tried")
-    contains = {choice.optimizer: contenders.contained_in(choice.optimizer) for choice in chosen}
+    contains = {choice.optimizer: contained_in(choice.optimizer) for choice in chosen}
     lost: dict[str, list[str]] = {}
     for loser in under_tuned(store, race, problem, contains):
         lost.setdefault(loser.contained, []).append(loser.optimizer)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thalweg.chain import Route, Whole
+from thalweg.descent import Descent, Routine
 from thalweg.errors import RaceError, ThalwegError
 from thalweg.lab.entries import SurfaceReference, problem_of
+from thalweg.lab.following import needs_outputs
+from thalweg.lab.spending import FUNCTION
 from thalweg.optimizer import Optimizer
 from thalweg.optimizer.selection import check_patterns, kinds
 
@@ -14,8 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thalweg.chain import Chain
+    from thalweg.formula import Trace
     from thalweg.lab.contenders import Contender
     from thalweg.lab.entries import Reference, TrainingReference
+    from thalweg.lab.problem import Problem
+
+LARGEST_MATRIX = 1.0
+"""How large, in GiB, a descent's matrix may be in a race, of which several runs go on at once."""
 
 
 def check_fit(entrant: Contender, reference: Reference) -> None:
@@ -24,6 +32,14 @@ def check_fit(entrant: Contender, reference: Reference) -> None:
     Raises `RaceError` where the two do not fit, `ChainError` for a chain that does not compose anywhere.
     """
     built = entrant.build(entrant.default)
+    if isinstance(built, Descent | Routine):
+        on_surface = isinstance(reference, SurfaceReference)
+        why = "" if on_surface else _refusal_of_descent(built, problem_of(reference))
+        if on_surface and needs_outputs(built):
+            why = "it asks for the outputs that a loss is computed from, and a surface has none"
+        if why:
+            raise RaceError(f"`{entrant.name}` cannot race on `{reference.name}`: {why}")
+        return
     for chain in chains_of(built):
         if not chain.selects:  # which of its stages meet is told by a model alone
             _ = chain.traces()
@@ -44,8 +60,14 @@ def chains_of(built: Chain | Route) -> tuple[Chain, ...]:
 
 def evaluates_apart(optimizer: Optimizer) -> bool:
     """Whether some parameter is to be evaluated where it is not: at an average, or where a schedule-free rule says."""
-    treated = ((group["chain"], kinds(group, group["chain"])) for group in optimizer.param_groups)
-    return any(traced.evaluation is not None for chain, some in treated for traced in chain.traces(some))
+    return any(traced.evaluation is not None for traced in formulas(optimizer))
+
+
+def formulas(optimizer: Optimizer) -> Iterator[Trace]:
+    """The formulas by which an optimizer's parameters are stepped, of each kind of them in each group."""
+    for group in optimizer.param_groups:
+        chain = group["chain"]
+        yield from chain.traces(kinds(group, chain))
 
 
 def _refusal_on_surface(built: Chain | Route, dimension: int) -> str:
@@ -73,6 +95,29 @@ def _refusal_in_training(built: Chain | Route, reference: TrainingReference) -> 
     idle = [whole for chain in chains_of(built) for whole in _wholes(chain) if whole not in used]
     if idle:
         return f"{idle[0]!r} has nothing to step there: the parameters' roles are {', '.join(roles)}"
+    return ""
+
+
+def _refusal_of_descent(method: Descent | Routine, problem: Problem) -> str:
+    if not problem.is_full_batch:
+        return (
+            "it evaluates the loss of all the training data again and again, and that problem draws minibatches; "
+            "race it in full batch, as on mnist_softmax_full_batch"
+        )
+    count = sum(parameter.numel() for parameter in problem.build_model(0).parameters() if parameter.requires_grad)
+    size = 4 * count**2 / 2**30
+    if isinstance(method, Routine):
+        if method.bounds == "needed":
+            return "it searches between bounds, and parameters have none; race it on a surface"
+        values = int(problem.steps / FUNCTION)
+        if not method.derivatives and values < count:
+            return f"it goes by values alone, and {values:,} of them, its budget, say nothing of {count:,} parameters"
+        return ""
+    if method.direction.has_matrix and size > LARGEST_MATRIX:
+        return (
+            f"its matrix of {count:,} × {count:,} parameters takes {size:,.3g} GiB; take a method that keeps none, as "
+            "lbfgs or newton_cg"
+        )
     return ""
 
 

@@ -28,13 +28,21 @@ def batches(problem: Problem, seed: int, *, start: int = 0) -> Iterator[Tensor]:
     torch.Size([128])
     """
     examples = len(problem.training_set[0])
-    in_epoch = examples // problem.batch_size
+    size = problem.batch_size or examples
+    in_epoch = examples // size
     for epoch in itertools.count(start // in_epoch):
         drawn = 0 if problem.data_order == "fixed" else epoch
         order = np.random.default_rng((seed, drawn)).permutation(examples)
         first = start % in_epoch if epoch == start // in_epoch else 0
         for batch in range(first, in_epoch):
-            yield torch.from_numpy(order[batch * problem.batch_size : (batch + 1) * problem.batch_size])
+            yield torch.from_numpy(order[batch * size : (batch + 1) * size])
+
+
+def drawn(problem: Problem, seed: int) -> Iterator[Batch]:
+    """Each step's examples, without end: those of `batches`, or in full batch all of them, as they lie."""
+    if problem.is_full_batch:
+        return itertools.repeat(problem.training_set)
+    return (take(problem.training_set, indices) for indices in batches(problem, seed))
 
 
 def take(arrays: Batch, indices: Tensor) -> Batch:

@@ -57,13 +57,14 @@ class Problem:
     """The test arrays, likewise."""
     metrics: Mapping[str, Loss] = field(default_factory=dict)
     """What else to measure on the test set, each a mean over a batch, as `{"accuracy": accuracy}`."""
-    batch_size: int
+    batch_size: int | None
+    """How many examples a step sees; None: all of them, and who races is judged by the training loss."""
     steps: int
-    """How many steps a run has, each with the gradient of one minibatch."""
+    """The budget of a run in gradient evaluations: a step of most optimizers takes one, of one minibatch."""
     data_order: DataOrder = "reshuffled"
     """"reshuffled": a new order for each epoch. "fixed": each epoch reuses the run's first order."""
     target: float | None = None
-    """A test loss worth reaching, for the time to target; None lets the race take it from tuned baselines."""
+    """A loss worth reaching (as judged by, test or training), for the time to target; None: from tuned baselines."""
     rates: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """By rule, the range of learning rates to begin tuning with, where the race's own would not do."""
     source: str = ""
@@ -82,7 +83,7 @@ class Problem:
         for role, value in {"model": self.model, "loss": self.loss, **self.metrics}.items():
             if not callable(value):
                 raise self.error(f"{role} must be a function, but is {describe(value)}")
-        whole: dict[str, object] = {"batch_size": self.batch_size, "steps": self.steps}
+        whole: dict[str, object] = {"batch_size": 1 if self.is_full_batch else self.batch_size, "steps": self.steps}
         for role, number in whole.items():
             if not isinstance(number, int) or number < 1:
                 raise self.error(f"{role} must be a whole number of at least 1, but is {number!r}")
@@ -92,18 +93,28 @@ class Problem:
         if self.data_order not in {"reshuffled", "fixed"}:
             raise self.error(f"data_order must be 'reshuffled' or 'fixed', but is {self.data_order!r}")
         if self.target is not None and not math.isfinite(self.target):
-            raise self.error(f"target must be a finite test loss, but is {self.target!r}")
+            raise self.error(f"target must be a finite loss, but is {self.target!r}")
         for taken in TAKEN_NAMES & set(self.metrics):
             raise self.error(f"a metric cannot be called `{taken}`, which a race records by itself; rename it")
         for rule, (low, high) in self.rates.items():
             if not 0 < low <= high < math.inf:
                 raise self.error(f"rates[{rule!r}] must be a range 0 < low ≤ high, but is ({low!r}, {high!r})")
 
+    @property
+    def is_full_batch(self) -> bool:
+        """Whether each step sees all of the training data."""
+        return self.batch_size is None
+
+    @property
+    def order(self) -> str:
+        """The order of the data, as it is recorded."""
+        return "all at once" if self.is_full_batch else self.data_order
+
     @cached_property
     def training_set(self) -> Batch:
         """The training arrays, loaded when first asked for."""
         arrays = self._load("train", self.train)
-        if len(arrays[0]) < self.batch_size:
+        if self.batch_size is not None and len(arrays[0]) < self.batch_size:
             raise self.error(
                 f"its {len(arrays[0])} training examples do not fill one batch of {self.batch_size}; "
                 "give it more, or make batch_size smaller"
@@ -131,9 +142,10 @@ class Problem:
             "n_train": len(self.training_set[0]),
             "n_test": len(self.test_set[0]),
             "parameters": sum(p.numel() for p in self.build_model(0).parameters() if p.requires_grad),
-            "batch_size": self.batch_size,
+            "batch_size": self.batch_size or "all examples",
             "steps": self.steps,
-            "data_order": self.data_order,
+            "data_order": self.order,
+            **({"judged_by": "train_loss"} if self.is_full_batch else {}),
             "metrics": list(self.metrics),
             "target": self.target,
             "rates": {rule: list(bounds) for rule, bounds in self.rates.items()},

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from thalweg.errors import ThalwegError
 from thalweg.lab.evaluation import evaluate
-from thalweg.lab.minibatches import batches, take
+from thalweg.lab.minibatches import drawn
 from thalweg.lab.problem import describe
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def check(problem: Problem, *, file: Path | None = None) -> None:
     """
     doing = "loading its data"
     try:
-        batch = take(problem.training_set, next(batches(problem, SEED)))
+        batch = next(drawn(problem, SEED))
         _ = problem.test_set
         doing = "its model"
         model = _check_model(problem)

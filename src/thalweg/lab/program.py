@@ -15,9 +15,8 @@ from thalweg.lab.entries import SurfaceReference, TrainingReference, problem_of,
 from thalweg.lab.fit import check_fit
 from thalweg.lab.records import ProblemRecord
 from thalweg.lab.rows import plain
-from thalweg.lab.scoring import CRITERIA
+from thalweg.lab.scoring import CRITERIA, DIVERGED
 from thalweg.lab.surface_runs import describe_surface
-from thalweg.lab.training_runs import DIVERGED
 from thalweg.lab.tuning import EXTENSION
 from thalweg.lab.user_problem import source_of
 

@@ -48,10 +48,12 @@ class ProblemRecord:
 class RunRecord:
     """One run of one optimizer on one problem, with its curve.
 
-    The curve's arrays share one length; `step` counts the steps done, so that it starts at 0. `seconds` is
-    the time spent on training up to there. On a training problem `loss` is the minibatch loss averaged
-    since the point before, on a surface it is the surface's value. A run with the role `path` has `x` and
-    `y` for every step. The runs on a surface are stepped together, and `seconds` is each one's share.
+    The curve's arrays share one length; `step` counts the steps done, so that it starts at 0. `budget` is in
+    gradient evaluations; where a step spends another number than one, `spent` has what was spent up to each
+    point, and `final` what was spent in all, and on what. `seconds` is the time spent on training up to there.
+    On a training problem `loss` is the minibatch loss averaged since the point before, on a surface it is the
+    surface's value. A run with the role `path` has `x` and `y` for every step. The runs on a surface are
+    stepped together, and `seconds` is each one's share.
     """
 
     problem: str
@@ -69,6 +71,16 @@ class RunRecord:
     seconds: float
     final: Mapping[str, float]
     curve: Curve = field(compare=False, repr=False)
+
+    @property
+    def spent(self) -> NDArray[np.float64]:
+        """What had been spent at each point of the curve, in gradient evaluations."""
+        return self.curve.get("spent", self.curve["step"])
+
+    @property
+    def cost(self) -> float:
+        """What was spent in all, in gradient evaluations; of a run that diverged, what it was given."""
+        return self.final.get("spent", self.budget)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,9 @@
 """What a run is judged by: one number, smaller is better, and a second one where the first ties.
 
-On a training problem it is the test loss at the end (not the best on the way). On a surface it is how many
-powers of ten the end lies above the lowest minimum, where everything within `TARGET_GAP` of it counts as
-there; between settings that get there, the one that comes down sooner is better. A run that diverged or
-failed is infinitely bad.
+On a training problem it is the test loss at the end (not the best on the way), in full batch the
+training loss. On a surface it is how many powers of ten the end lies above the lowest minimum, where
+everything within `TARGET_GAP` of it counts as there; between settings that get there, the one that
+comes down sooner is better. A run that diverged or failed is infinitely bad.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from thalweg.lab.records import Kind, RunRecord
 
 TARGET_GAP = 1e-6
+DIVERGED = 1e3
+"""A training loss so many times the first one has diverged."""
 
 
 class Score(NamedTuple):
@@ -34,8 +36,8 @@ CRITERIA: dict[Kind, str] = {
     "surface": f"the smallest mean over the tuning seeds of log10 of the final gap to the lowest minimum, gaps below "
     f"{TARGET_GAP:g} counting as {TARGET_GAP:g}; between equals, of the mean of log10 of the gap over all steps; "
     "between equals, the smaller rate; a run that diverged is infinitely bad",
-    "training": "the smallest mean over the tuning seeds of the final test loss; between equals, the smaller rate; "
-    "a run that diverged is infinitely bad",
+    "training": "the smallest mean over the tuning seeds of the final test loss, in full batch of the training loss; "
+    "between equals, the smaller rate; a run that diverged is infinitely bad",
 }
 
 
@@ -45,7 +47,7 @@ def score_run(run: RunRecord) -> Score:
         return WORST
     if "gap" in run.final:
         return Score(math.log10(max(run.final["gap"], TARGET_GAP)), run.final["mean_log_gap"])
-    return Score(run.final["test_loss"], 0.0)
+    return Score(run.final["train_loss" if "train_loss" in run.final else "test_loss"], 0.0)
 
 
 def score_runs(runs: Iterable[RunRecord]) -> Score:

@@ -26,7 +26,8 @@ MEASURES: dict[Kind, str] = {"surface": "mean_log_gap", "training": "test_loss"}
 class Arrival:
     """When one optimizer's final runs reached the target, one number a seed; infinity where they did not.
 
-    On a surface, where runs are stepped together, the seconds are each one's share of the time.
+    Steps are counted in what they spend. On a surface, where runs are stepped together, the seconds are each
+    one's share of the time.
     """
 
     steps: tuple[float, ...]
@@ -41,6 +42,11 @@ class UnderTuned:
     optimizer: str
     contained: str
     behind: float
+
+
+def measure_of(problem: ProblemRecord) -> str:
+    """What places are given by on a problem; in full batch, it is the training loss."""
+    return str(problem.spec.get("judged_by", MEASURES[problem.kind]))
 
 
 def final_values(store: Store, race: RaceRecord, problem: ProblemRecord, measure: str) -> dict[str, list[float]]:
@@ -60,11 +66,11 @@ def final_values(store: Store, race: RaceRecord, problem: ProblemRecord, measure
 
 def standings(store: Store, race: RaceRecord, problem: ProblemRecord) -> tuple[Standing, ...]:
     """Every optimizer's place on one problem, ties included."""
-    return rank(final_values(store, race, problem, MEASURES[problem.kind]), by=_comparison(problem))
+    return rank(final_values(store, race, problem, measure_of(problem)), by=_comparison(problem))
 
 
 def target_of(store: Store, race: RaceRecord, problem: ProblemRecord) -> float | None:
-    """The test loss, or on a surface the gap, that counts as having arrived; None if there is no such thing.
+    """The loss, or on a surface the gap, that counts as having arrived; None if there is no such thing.
 
     It is the problem's own; or else what the tuned baselines came down to, unless that is what all start
     from.
@@ -74,9 +80,10 @@ def target_of(store: Store, race: RaceRecord, problem: ProblemRecord) -> float |
     given = problem.spec.get("target")
     if isinstance(given, int | float):
         return float(given)
-    target = derive_target(final_values(store, race, problem, "test_loss"))
+    measure = measure_of(problem)
+    target = derive_target(final_values(store, race, problem, measure))
     finals = [run for runs in _finals(store, race, problem).values() for run in runs.values()]
-    met_at_once = any(run.curve["test_loss"][:1] <= target for run in finals) if target is not None else True
+    met_at_once = any(run.curve[measure][:1] <= target for run in finals) if target is not None else True
     return None if met_at_once else target
 
 
@@ -91,8 +98,8 @@ def arrivals(store: Store, race: RaceRecord, problem: ProblemRecord) -> dict[str
     for name, runs in finals.items():
         chosen = [runs[seed] for seed in seeds]
         found[name] = Arrival(
-            steps=tuple(_reached(run, target, "step") for run in chosen),
-            seconds=tuple(_reached(run, target, "seconds") for run in chosen),
+            steps=tuple(_reached(run, target, "spent", measure_of(problem)) for run in chosen),
+            seconds=tuple(_reached(run, target, "seconds", measure_of(problem)) for run in chosen),
         )
     return found
 
@@ -104,7 +111,7 @@ def under_tuned(
 
     A method that contains another cannot be worse than it when both are tuned to the end.
     """
-    values = final_values(store, race, problem, MEASURES[problem.kind])
+    values = final_values(store, race, problem, measure_of(problem))
     found: list[UnderTuned] = []
     for name, contained in contains.items():
         for other in contained:
@@ -135,8 +142,9 @@ def _value(run: RunRecord, measure: str) -> float:
     return run.final.get(measure, np.inf) if run.outcome == "finished" else np.inf
 
 
-def _reached(run: RunRecord, target: float, axis: str) -> float:
+def _reached(run: RunRecord, target: float, axis: str, measure: str) -> float:
     if "steps_to_target" in run.final:
         steps = run.final["steps_to_target"]
-        return steps if axis == "step" else steps / run.budget * run.seconds
-    return first_reached(run.curve["test_loss"], target, at=run.curve[axis])
+        return steps if axis == "spent" else steps / max(run.cost, 1.0) * run.seconds
+    at = run.spent if axis == "spent" else run.curve[axis]
+    return first_reached(run.curve[measure], target, at=at)

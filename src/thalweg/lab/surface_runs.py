@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 
 from thalweg.lab import contenders
 from thalweg.lab.clock import now
-from thalweg.lab.descend import BOUND, Descent, descend, draw_starts, kept_steps, lowest_value
+from thalweg.lab.descend import BOUND, descend, draw_starts, kept_steps, lowest_value
 from thalweg.lab.entries import SurfaceReference, surface_of
 from thalweg.lab.records import RunRecord
+from thalweg.lab.spending import Pace
+from thalweg.lab.surface_descents import Trail
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from thalweg.chain import Chain
+    from thalweg.descent import Descent, Routine
+    from thalweg.lab.contenders import Contender
     from thalweg.lab.contest import Task
-    from thalweg.lab.records import Curve, Json, Role
+    from thalweg.lab.descend import Runs
+    from thalweg.lab.records import Curve, Json, Outcome, Role
     from thalweg.surfaces import Surface
 
 # Of the window's sides: wide enough to tell luck from skill, narrow enough that the start keeps its character.
@@ -41,21 +52,29 @@ def describe_surface(reference: SurfaceReference, *, steps: int) -> dict[str, Js
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Ran:
+    """One run of a task, before it is a record."""
+
+    outcome: Outcome
+    message: str
+    seconds: float
+    final: Mapping[str, float]
+    curve: Curve
+
+
 def run_on_surface(task: Task) -> tuple[RunRecord, ...]:
-    """Run all trials and seeds of a task at once; with the finals goes the named start's own path."""
+    """Run all trials and seeds of a task; with the finals goes the named start's own path."""
     assert isinstance(task.problem, SurfaceReference)  # noqa: S101 (the caller told the kinds apart)
     surface, contender = surface_of(task.problem), contenders.get(task.contender)
-    named = torch.tensor([task.problem.start], dtype=torch.float64)
     starts = draw_starts(surface, task.problem.start, task.seeds, spread=SPREAD)
     drawn: list[tuple[int, Role]] = [(seed, task.role) for seed in task.seeds]
-    keep = kept_steps(task.steps)
     if task.draws_path:
         drawn.append((PATH_SEED, "path"))
-        starts, keep = torch.cat([starts, named]), np.arange(task.steps + 1)
-    started, begin = now(), time.perf_counter()
-    rates = [rate for _, rate in task.trials]
-    descent = descend(surface, contender, rates, starts, steps=task.steps, keep=keep)
-    seconds = (time.perf_counter() - begin) / (len(rates) * len(starts))
+        starts = torch.cat([starts, torch.tensor([task.problem.start], dtype=torch.float64)])
+    started = now()
+    run = _descend_one_by_one if contender.is_descent else _step_together
+    ran = run(surface, contender, task, starts)
     return tuple(
         RunRecord(
             problem=task.problem.name,
@@ -67,44 +86,103 @@ def run_on_surface(task: Task) -> tuple[RunRecord, ...]:
             seed=seed,
             data_order=None,
             budget=task.steps,
-            outcome="finished" if descent.diverged_at[i, j] < 0 else "diverged",
-            message=_explain(descent, i, j),
+            outcome=one.outcome,
+            message=one.message,
             started=started,
-            seconds=seconds,
-            final=_final(surface, descent, i, j),
-            curve=_path(descent, i, j) if role == "path" else _curve(descent, i, j, task.steps),
+            seconds=one.seconds,
+            final=one.final,
+            curve=one.curve,
         )
-        for i, (trial, rate) in enumerate(task.trials)
-        for j, (seed, role) in enumerate(drawn)
+        for (trial, rate), row in zip(task.trials, ran, strict=True)
+        for (seed, role), one in zip(drawn, row, strict=True)
     )
 
 
-def _final(surface: Surface, descent: Descent, trial: int, seed: int) -> dict[str, float]:
-    loss = float(descent.final_loss[trial, seed])
-    reached = int(descent.reached_at[trial, seed])
+def _descend_one_by_one(surface: Surface, contender: Contender, task: Task, starts: Tensor) -> list[list[_Ran]]:
+    """The runs of a descent, by trial and start."""
+    rows: list[list[_Ran]] = []
+    for _, rate in task.trials:
+        method = cast("Descent | Routine", contender.build(rate))
+        seeds = [*task.seeds, PATH_SEED][: len(starts)]
+        trails = [
+            Trail(surface, method, start, budget=task.steps, seed=seed)
+            for start, seed in zip(starts, seeds, strict=True)
+        ]
+        rows.append(
+            [
+                _Ran(
+                    outcome=trail.end.outcome,
+                    message=trail.end.message,
+                    seconds=trail.seconds,
+                    final=trail.final(),
+                    curve=trail.path() if task.draws_path and j == len(starts) - 1 else trail.curve(),
+                )
+                for j, trail in enumerate(trails)
+            ]
+        )
+    return rows
+
+
+def _step_together(surface: Surface, contender: Contender, task: Task, starts: Tensor) -> list[list[_Ran]]:
+    """The runs of a chain, by trial and start, all stepped at once."""
+    pace = Pace.of(cast("Chain", contender.build(contender.default)).traces())  # a race refuses routes on surfaces
+    steps = pace.steps(task.steps)
+    keep = np.arange(steps + 1) if task.draws_path else kept_steps(steps)
+    begin = time.perf_counter()
+    rates = [rate for _, rate in task.trials]
+    runs = descend(surface, contender, rates, starts, steps=steps, keep=keep)
+    seconds = (time.perf_counter() - begin) / (len(rates) * len(starts))
+    is_path = [task.draws_path and j == len(starts) - 1 for j in range(len(starts))]
+    return [
+        [
+            _Ran(
+                outcome="finished" if runs.diverged_at[i, j] < 0 else "diverged",
+                message=_explain(runs, i, j),
+                seconds=seconds,
+                final=_final(surface, runs, pace, i, j),
+                curve=_paid(_path(runs, i, j) if is_path[j] else _curve(runs, i, j, steps), pace),
+            )
+            for j in range(len(starts))
+        ]
+        for i in range(len(rates))
+    ]
+
+
+def _final(surface: Surface, runs: Runs, pace: Pace, trial: int, seed: int) -> dict[str, float]:
+    loss = float(runs.final_loss[trial, seed])
+    reached, died = int(runs.reached_at[trial, seed]), int(runs.diverged_at[trial, seed])
+    steps = died if died >= 0 else int(runs.kept[-1])
     return {
         "loss": loss,
         "gap": max(0.0, loss - lowest_value(surface)),
-        "mean_log_gap": float(descent.mean_log_gap[trial, seed]),
-        "steps_to_target": float("inf") if reached < 0 else float(reached),
+        "mean_log_gap": float(runs.mean_log_gap[trial, seed]),
+        "steps_to_target": float("inf") if reached < 0 else pace.spent(reached).gradients,
+        **({} if pace.every is None else pace.spent(steps).record(steps=steps)),
     }
 
 
-def _explain(descent: Descent, trial: int, seed: int) -> str:
-    step = descent.diverged_at[trial, seed]
+def _paid(curve: Curve, pace: Pace) -> Curve:
+    """The curve with what was spent up to each point, where that is another number than of steps."""
+    if pace.every is None:
+        return curve
+    return {**curve, "spent": np.array([pace.spent(int(step)).gradients for step in curve["step"]])}
+
+
+def _explain(runs: Runs, trial: int, seed: int) -> str:
+    step = runs.diverged_at[trial, seed]
     if step < 0:
         return ""
     return f"at step {step} the loss or the gradient was not finite, or a coordinate beyond ±{BOUND:g}"
 
 
-def _curve(descent: Descent, trial: int, seed: int, steps: int) -> Curve:
-    loss = descent.losses[:, trial, seed]
-    chosen = np.isin(descent.kept, kept_steps(steps)) & ~np.isnan(loss)
-    return {"step": descent.kept[chosen].astype(np.float64), "loss": loss[chosen]}
+def _curve(runs: Runs, trial: int, seed: int, steps: int) -> Curve:
+    loss = runs.losses[:, trial, seed]
+    chosen = np.isin(runs.kept, kept_steps(steps)) & ~np.isnan(loss)
+    return {"step": runs.kept[chosen].astype(np.float64), "loss": loss[chosen]}
 
 
-def _path(descent: Descent, trial: int, seed: int) -> Curve:
-    loss, places = descent.losses[:, trial, seed], descent.places[:, trial, seed]
+def _path(runs: Runs, trial: int, seed: int) -> Curve:
+    loss, places = runs.losses[:, trial, seed], runs.places[:, trial, seed]
     alive = ~np.isnan(loss)
     x, y = places[alive].T
-    return {"step": descent.kept[alive].astype(np.float64), "loss": loss[alive], "x": x, "y": y}
+    return {"step": runs.kept[alive].astype(np.float64), "loss": loss[alive], "x": x, "y": y}

@@ -13,44 +13,35 @@ import copy
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 
+from thalweg.descent import Descent, Routine
 from thalweg.errors import NonFiniteGradientError
 from thalweg.lab import contenders
 from thalweg.lab.clock import now
 from thalweg.lab.entries import TrainingReference, problem_of
-from thalweg.lab.evaluation import evaluate, measure
-from thalweg.lab.fit import evaluates_apart
-from thalweg.lab.minibatches import batches, take
+from thalweg.lab.evaluation import AXES, evaluate, evaluation_steps, measure
+from thalweg.lab.fit import evaluates_apart, formulas
+from thalweg.lab.minibatches import drawn
 from thalweg.lab.problem_check import tell
 from thalweg.lab.records import RunRecord
+from thalweg.lab.scoring import DIVERGED
+from thalweg.lab.spending import Pace
+from thalweg.lab.training_descents import DescentTraining
 from thalweg.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from torch import Tensor, nn
+    from torch import nn
 
-    from thalweg.lab.contenders import Contender
+    from thalweg.chain import Chain, Route
     from thalweg.lab.contest import Task
-    from thalweg.lab.problem import Problem
+    from thalweg.lab.problem import Batch, Problem
     from thalweg.lab.records import Outcome, Role
-
-DIVERGED = 1e3
-EVALUATIONS = 20
-
-
-def evaluation_steps(steps: int, role: Role = "final") -> list[int]:
-    """After how many steps a run is evaluated, besides at its start: one for tuning only towards its end.
-
-    Its last stretch is that of the others, so that their losses are means of the same steps.
-    """
-    points = np.rint(np.linspace(0, steps, EVALUATIONS + 1)).astype(int)
-    all_points: list[int] = np.unique(points)[1:].tolist()
-    return all_points[-2:] if role == "tuning" else all_points
 
 
 class _DivergedError(Exception):
@@ -64,9 +55,13 @@ def run_training(task: Task) -> RunRecord:
     ((trial, rate),), (seed,) = task.trials, task.seeds
     started = now()
     outcome, message = "finished", ""
-    training = _Training(problem, contender, rate, seed)
+    built = contender.build(rate)
+    if isinstance(built, Descent | Routine):
+        training = DescentTraining(problem, built, seed)
+    else:
+        training = _Training(problem, contender.name, built, seed)
     try:
-        training.run(evaluation_steps(task.steps, task.role))
+        outcome, message = training.run(task.steps, task.role)
     except (_DivergedError, NonFiniteGradientError) as error:
         outcome, message = "diverged", str(error)
     except Exception as error:  # noqa: BLE001 (a user's model may raise anything; the race goes on)
@@ -80,7 +75,7 @@ def run_training(task: Task) -> RunRecord:
         role=task.role,
         trial=trial,
         seed=seed,
-        data_order=problem.data_order,
+        data_order=problem.order,
         budget=task.steps,
         outcome=outcome,
         message=message,
@@ -94,44 +89,46 @@ def run_training(task: Task) -> RunRecord:
 class _Training:
     """One run on its way: what it has measured so far."""
 
-    def __init__(self, problem: Problem, contender: Contender, rate: float, seed: int) -> None:
-        self._problem, self._contender, self._rate, self._seed = problem, contender, rate, seed
+    def __init__(self, problem: Problem, name: str, chain: Chain | Route, seed: int) -> None:
+        self._problem, self._name, self._chain, self._seed = problem, name, chain, seed
         self._points: list[Mapping[str, float]] = []
         self._state_bytes = 0
         self._first = math.nan
         self._evaluates_apart = False
+        self._pace = Pace()
         self.seconds = 0.0
 
-    def run(self, points: list[int]) -> None:
-        """Train for as many steps as the last point says, and measure at each."""
+    def run(self, budget: int, role: Role) -> tuple[Outcome, str]:
+        """Train for as many steps as the budget is enough for, and measure on the way."""
         problem, seed = self._problem, self._seed
         model = problem.build_model(seed)
-        _warm_up(self._contender.name, problem.name, model)
-        chain = self._contender.build(self._rate)
-        optimizer = Optimizer(model, chain)
+        _warm_up(self._name, problem.name, model)
+        optimizer = Optimizer(model, self._chain)
         self._evaluates_apart = evaluates_apart(optimizer)
+        self._pace = Pace.of(formulas(optimizer))
+        points = evaluation_steps(self._pace.steps(budget), role)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            first_batch = take(problem.training_set, next(batches(problem, seed)))
-            self._first = measure(problem, model, first_batch)["loss"]
+            self._first = measure(problem, model, next(drawn(problem, seed)))["loss"]
             self._add_point(0, self._first, model, optimizer)
-            drawn, done = batches(problem, seed), 0
+            batches, done = drawn(problem, seed), 0
             for until in points:
-                loss = self._advance(model, optimizer, drawn, range(done, until))
+                loss = self._advance(model, optimizer, batches, range(done, until))
                 self._add_point(until, loss, model, optimizer)
                 done = until
         self._state_bytes = _count_bytes(optimizer)
         if not math.isfinite(self._points[-1]["test_loss"]):
             raise _DivergedError(f"at step {points[-1]} the test loss was not finite")
+        return "finished", ""
 
-    def _advance(self, model: nn.Module, optimizer: Optimizer, drawn: Iterator[Tensor], steps: range) -> float:
+    def _advance(self, model: nn.Module, optimizer: Optimizer, batches: Iterator[Batch], steps: range) -> float:
         """Take these steps, with the clock running; the mean of their losses."""
         bound = DIVERGED * max(abs(self._first), 1.0)
         total, begin = 0.0, time.perf_counter()
         try:
             for step in steps:
                 optimizer.zero_grad()
-                loss = self._problem.loss(model, take(self._problem.training_set, next(drawn)))
+                loss = self._problem.loss(model, next(batches))
                 value = loss.item()
                 if not abs(value) <= bound:
                     raise _DivergedError(f"at step {step} a minibatch's loss was {value:g}, at first {self._first:g}")
@@ -147,14 +144,20 @@ class _Training:
         where = optimizer.evaluating() if self._evaluates_apart else contextlib.nullcontext()
         with where, torch.random.fork_rng(devices=[]):
             scores = evaluate(self._problem, model)
-        self._points.append({"step": step, "seconds": self.seconds, "loss": loss, **scores})
+            if self._problem.is_full_batch:
+                scores = {"train_loss": measure(self._problem, model, self._problem.training_set)["loss"], **scores}
+        paid = {} if self._pace.every is None else {"spent": self._pace.spent(step).gradients}
+        self._points.append({"step": step, **paid, "seconds": self.seconds, "loss": loss, **scores})
 
     def final(self, outcome: Outcome) -> dict[str, float]:
         """What the run ended at; of one that did not end, that its losses are infinite."""
+        judged = {"train_loss": float("inf")} if self._problem.is_full_batch else {}
         if outcome != "finished":
-            return {"loss": float("inf"), "test_loss": float("inf")}
-        last = {name: value for name, value in self._points[-1].items() if name not in {"step", "seconds"}}
-        return {**last, "state_bytes": float(self._state_bytes)}
+            return {"loss": float("inf"), **judged, "test_loss": float("inf")}
+        last = {name: value for name, value in self._points[-1].items() if name not in AXES}
+        steps = int(self._points[-1]["step"])
+        paid = {} if self._pace.every is None else self._pace.spent(steps).record(steps=steps)
+        return {**last, "state_bytes": float(self._state_bytes), **paid}
 
     def curve(self) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
         """The points as arrays."""
@@ -170,9 +173,10 @@ def _warm_up(contender: str, problem: str, model: nn.Module) -> None:
     if (contender, problem) in _warm:
         return
     chosen, trial = contenders.get(contender), copy.deepcopy(model)
+    chain = cast("Chain | Route", chosen.build(chosen.default))  # the caller told the kinds apart
     for parameter in trial.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    optimizer = Optimizer(trial, chosen.build(chosen.default))
+    optimizer = Optimizer(trial, chain)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     optimizer.take_curvature([torch.zeros_like(parameter) for parameter in parameters])
     optimizer.step(loss=0.0)

@@ -49,7 +49,7 @@ def choose(
     problem: str, contender: Contender, grid: Grid, scores: Mapping[int, Score], *, final_score: float | None
 ) -> ChoiceRecord:
     """The record of what tuning chose, and why."""
-    best = best_trial(scores)
+    best = best_trial(scores) if contender.tuned else 0
     extra = len(scores) - grid.trials
     below, above = max(0, -min(scores)), max(0, max(scores) - grid.trials + 1)
     return ChoiceRecord(
@@ -75,7 +75,7 @@ def _edge(scores: Mapping[int, Score]) -> int | None:
 
 def _explain(contender: Contender, grid: Grid, scores: Mapping[int, Score], *, below: int, above: int) -> str:
     if contender.tuned is None:
-        return "nothing to tune: the chain is run as typed"
+        return f"nothing to tune: the {'descent' if contender.is_descent else 'chain'} is run as typed"
     tried = f"{len(scores)} rates from {grid.rate(min(scores)):g} to {grid.rate(max(scores)):g}"
     sides = [f"{count} {side}" for count, side in ((below, "below"), (above, "above")) if count]
     if sides:

@@ -1,4 +1,4 @@
-"""A chain as the user types it: `chain(adam(beta2=0.95), decay(0.1), step(lr))`, or a `route` of several.
+"""A chain as the user types it: `chain(adam(beta2=0.95), decay(0.1), step(lr))`, a `route` of several, or a descent.
 
 The text is read, never executed. The name `lr` stands for the value that is tuned; a chain without it is run as it is.
 """
@@ -9,6 +9,8 @@ import ast
 
 from thalweg import rules
 from thalweg.chain import Chain, Route, matrix_methods
+from thalweg.descent import Descent, Routine
+from thalweg.descent.part import Part
 from thalweg.errors import ChainError
 from thalweg.lab.contenders import Contender
 from thalweg.lab.typed_reader import RATE, called, evaluate, parse
@@ -17,7 +19,7 @@ MIDDLE = 0.01
 
 
 def read_chain(text: str) -> Contender:
-    """The contender that a typed chain or route stands for, called by its text.
+    """The contender that a typed chain, route or descent stands for, called by its text.
 
     >>> contender = read_chain("chain(adam(beta2=0.95), step(lr))")
     >>> contender.build(0.001), contender.tuned
@@ -31,9 +33,13 @@ def read_chain(text: str) -> Contender:
     tree = parse(text)
     tuned = any(isinstance(node, ast.Name) and node.id == RATE for node in ast.walk(tree))
 
-    def build(rate: float) -> Chain | Route:
+    def build(rate: float) -> Chain | Route | Descent | Routine:
         built = evaluate(text, tree, rate)
-        if not isinstance(built, Chain | Route):
+        if isinstance(built, Part) and not isinstance(built, Routine):
+            raise ChainError(
+                f"`{text}` is a part of a descent; put it in one: descent(direction=bfgs(), step_size=armijo())"
+            )
+        if not isinstance(built, Chain | Route | Descent | Routine):
             raise ChainError(f"`{text}` is not a chain; put its stages in one: chain(adam(), step(lr))")
         return built
 

@@ -8,6 +8,7 @@ schedules composed by `>>`, `*` and `.until()`, stopping rules by `|`; literals,
 from __future__ import annotations
 
 import ast
+import inspect
 import operator
 import sys
 from typing import TYPE_CHECKING
@@ -87,6 +88,7 @@ def _of_descents() -> dict[str, Callable[..., object]]:
     """`descent`, and the parts that it composes."""
     parts = {name: getattr(descent, name) for name in descent.__all__}
     parts = {name: part for name, part in parts.items() if isinstance(part, type) and issubclass(part, Part)}
+    parts = {name: part for name, part in parts.items() if not inspect.isabstract(part)}
     return {"descent": descent.descent, **parts}
 
 

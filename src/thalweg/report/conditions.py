@@ -114,7 +114,7 @@ def count_table(results: tuple[Results, ...]) -> Table:
             total = sum(counts[role, outcome] for outcome in OUTCOMES)
             cells.append(Cell(str(total)))
         cells += [_count(part, outcome) for outcome in ("diverged", "failed")]
-        cells.append(Cell(f"{sum(run.budget for run in part.runs):,}"))
+        cells.append(Cell(f"{sum(run.cost for run in part.runs):,.0f}"))
         cells.append(Cell(duration(sum(run.seconds for run in part.runs))))
         rows.append(Row(cells=tuple(cells)))
     return Table(

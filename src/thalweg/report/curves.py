@@ -1,4 +1,4 @@
-"""How a measure falls, or rises, over the steps: the middle of the fresh seeds and how far it can be trusted."""
+"""How a measure falls, or rises, over what is spent: the middle of the fresh seeds and how far it can be trusted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LOSSES = frozenset({"loss", "train_loss", "test_loss"})
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """One optimizer's curve: at each of `steps` the band over `seeds`, of which `diverged` did not finish."""
+    """One optimizer's curve: at each of `steps`, in what they spend, the band over `seeds`, some `diverged`."""
 
     optimizer: str
     tuned: str
@@ -59,15 +59,17 @@ def curve_figure(
     traces: list[Trace] = []
     for curve in drawn:
         traces.append(_shade(curve, low, high))
-        traces.append(_middle(curve, looks[curve.optimizer]))
+        traces.append(_middle(curve, looks[curve.optimizer], results.unit))
     if measure == "accuracy":
         upright["tickformat"] = ".0%" if high - low > 0.08 else ".1%"
     return Figure(
         caption=caption,
         note=_note(drawn, statistic, floor),
-        describes=f"{caption} over the steps for {len(drawn)} optimizers on {results.problem.title}",
+        describes=f"{caption} over the {results.unit} for {len(drawn)} optimizers on {results.problem.title}",
         traces=traces,
-        layout=base_layout(x={"title": {"text": "step", "standoff": 4}}, y=upright),
+        layout=base_layout(
+            x={"title": {"text": "step" if results.unit == "steps" else results.unit, "standoff": 4}}, y=upright
+        ),
         step_axes=_step_axes(drawn),
         narrow={"margin": {"l": 44, "r": 6, "t": 6, "b": 40}},
         log_steps=log_steps,
@@ -83,8 +85,8 @@ def _drawn(runs: tuple[RunRecord, ...], measure: str, statistic: Statistic, floo
     runs = tuple(run for run in runs if measure in run.curve)
     if not runs:
         return None
-    longest = max((run.curve["step"] for run in runs), key=lambda steps: float(steps[-1]))
-    steps = _chosen(longest[np.isfinite(_values(runs, measure, longest)).any(axis=0)])
+    known = np.unique(np.concatenate([run.spent for run in runs]))
+    steps = _chosen(known[np.isfinite(_values(runs, measure, known)).any(axis=0)])
     if not steps.size:
         return None
     values = _values(runs, measure, steps)
@@ -104,7 +106,7 @@ def _values(runs: tuple[RunRecord, ...], measure: str, steps: NDArray[np.float64
     """The measure of every run (a row) at every step: infinity from where a run diverged."""
     rows: list[NDArray[np.float64]] = []
     for run in runs:
-        known = run.curve["step"]
+        known = run.spent
         at = np.clip(np.searchsorted(known, steps, side="right") - 1, 0, None)
         row = run.curve[measure][at]
         over = (steps > known[-1]) & (run.outcome != "finished")
@@ -153,9 +155,9 @@ def _shade(curve: Drawn, low: float, high: float) -> Trace:
     }
 
 
-def _middle(curve: Drawn, look: Look) -> Trace:
+def _middle(curve: Drawn, look: Look, unit: str) -> Trace:
     lost = f"<br>{curve.diverged} of {len(curve.seeds)} seeds diverged" if curve.diverged else ""
-    says = f"{title_of(curve.optimizer)}, {curve.tuned}<br>step %{{x:,.0f}}: %{{y:.4g}}{lost}<extra></extra>"
+    says = f"{title_of(curve.optimizer)}, {curve.tuned}<br>{_at(unit)}: %{{y:.4g}}{lost}<extra></extra>"
     return {
         "type": "scatter",
         "mode": "lines",
@@ -166,6 +168,11 @@ def _middle(curve: Drawn, look: Look) -> Trace:
         "hovertemplate": says,
         "meta": {"optimizer": curve.optimizer},
     }
+
+
+def _at(unit: str) -> str:
+    """What the hover says of a place on the axis."""
+    return "step %{x:,.0f}" if unit == "steps" else f"%{{x:,.4g}} {unit}"
 
 
 def _step_axes(drawn: list[Drawn]) -> dict[str, Layout]:

@@ -23,8 +23,8 @@ Layout: TypeAlias = "dict[str, Json]"
 class Figure:
     """One picture.
 
-    `frames` are the steps at which it can be stopped, `narrow` what the layout changes on a phone; `step_axes` the
-    horizontal axis in its two forms, "linear" and "log", between which the reader can choose.
+    `frames` are the steps at which it can be stopped, counted in `unit`; `narrow` what the layout changes on a phone;
+    `step_axes` the horizontal axis in its two forms, "linear" and "log", between which the reader can choose.
     """
 
     caption: str
@@ -34,6 +34,7 @@ class Figure:
     layout: Layout
     narrow: Layout = field(default_factory=dict)
     frames: tuple[int, ...] = ()
+    unit: str = "steps"
     wide: bool = False
     tall: bool = False
     step_axes: Mapping[str, Layout] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Figure:
             whole["stepType"] = "log" if self.log_steps else "linear"
         if self.frames:
             whole["frames"] = list(self.frames)
+            whole["unit"] = self.unit
         return script_json(whole)
 
 

@@ -89,7 +89,7 @@ def looks_for(optimizers: Iterable[str]) -> dict[str, Look]:
 
 
 def title_of(optimizer: str) -> str:
-    """What the page calls an optimizer: its rule's title if it is in the catalogue, else the name that was recorded.
+    """What the page calls an optimizer: its title if it is in a catalogue, else the name that was recorded.
 
     >>> title_of("of_a_later_version")
     'of_a_later_version'
@@ -99,4 +99,6 @@ def title_of(optimizer: str) -> str:
     try:
         return rules.get(optimizer).title
     except UnknownNameError:
-        return optimizer
+        from thalweg.descent import titles  # noqa: PLC0415 (likewise; it imports PyTorch)
+
+        return titles.title_of(optimizer)

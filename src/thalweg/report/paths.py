@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,14 +38,14 @@ def path_figure(results: Results) -> Figure | None:
     window = window_of(results.problem) or window_around(paths)
     landscape = landscape_of(results.problem, window)
     looks = looks_for(results.optimizers)
-    lines = [_line(path, looks[path.optimizer], window) for path in paths]
+    lines = [_line(path, looks[path.optimizer], window, results.unit) for path in paths]
     first_line = len(_scenery(results, landscape))
     traces = [*_scenery(results, landscape), *lines]
     traces += [
         _head(line, looks[path.optimizer], first_line + i)
         for i, (path, line) in enumerate(zip(paths, lines, strict=True))
     ]
-    last = max(int(path.curve["step"][-1]) for path in paths)
+    last = max(math.ceil(path.spent[-1]) for path in paths)
     return Figure(
         caption="Every trajectory",
         note=_note(paths, window, known=landscape is not None),
@@ -56,13 +57,14 @@ def path_figure(results: Results) -> Figure | None:
         ),
         narrow={"margin": {"l": 36, "r": 4, "t": 6, "b": 36}},
         frames=frame_steps(last),
+        unit=results.unit,
         tall=True,
     )
 
 
 def to_draw(path: RunRecord, window: Window) -> NDArray[np.float64]:
-    """The steps, x, y and values of a path; of one that diverged, as far as the picture's edge."""
-    points = np.stack([path.curve[name] for name in ("step", "x", "y", "loss")])
+    """What was spent, x, y and values of a path; of one that diverged, as far as the picture's edge."""
+    points = np.stack([path.spent, *(path.curve[name] for name in ("x", "y", "loss"))])
     return points if path.outcome == "finished" else _up_to_the_exit(points, window)
 
 
@@ -145,12 +147,13 @@ def _point(where: tuple[float, float], says: str, symbol: str, size: int) -> Tra
     }
 
 
-def _line(path: RunRecord, look: Look, window: Window) -> Trace:
+def _line(path: RunRecord, look: Look, window: Window, unit: str) -> Trace:
     steps, x, y, loss = to_draw(path, window)
     diverged = path.outcome != "finished"
     keep = kept_points(len(steps))
-    whole_steps = steps[keep].astype(int).tolist()
-    facts = [[step, number(value)] for step, value in zip(whole_steps, loss[keep].tolist(), strict=True)]
+    counts = [int(count) if count.is_integer() else count for count in steps[keep].tolist()]
+    facts = [[count, number(value)] for count, value in zip(counts, loss[keep].tolist(), strict=True)]
+    at = "step %{customdata[0]}" if unit == "steps" else f"%{{customdata[0]}} {unit}"
     return {
         "type": "scatter",
         "mode": "lines",
@@ -159,9 +162,9 @@ def _line(path: RunRecord, look: Look, window: Window) -> Trace:
         "y": plain_list(y[keep]),
         "customdata": facts,
         "line": {"color": f"${path.optimizer}", "width": 2.2, "dash": look.dash},
-        "hovertemplate": f"{title_of(path.optimizer)}, {settings(path.tuned)}<br>step %{{customdata[0]}}"
+        "hovertemplate": f"{title_of(path.optimizer)}, {settings(path.tuned)}<br>{at}"
         "<br>f = %{customdata[1]}<extra></extra>",
-        "meta": {"optimizer": path.optimizer, "steps": whole_steps, "diverged": diverged, "symbol": look.symbol},
+        "meta": {"optimizer": path.optimizer, "steps": counts, "diverged": diverged, "symbol": look.symbol},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import imageio_ffmpeg
@@ -54,7 +55,7 @@ class Trail:
         (self._head,) = axes.plot([], [], color=look.light, marker=self._marker, markersize=9, linestyle="", zorder=4)
         self._head.set_markerfacecolor(fill)
         self._head.set_markeredgecolor("white" if fill != "white" else look.light)
-        ended = f", diverged at step {int(run.curve['step'][-1]):,}" if self._ends_badly else ""
+        ended = f", {run.outcome} at step {int(run.curve['step'][-1]):,}" if self._ends_badly else ""
         self.label = f"{title_of(run.optimizer)}\n{settings(run.tuned)}{ended}"
 
     @property
@@ -100,18 +101,21 @@ def project(results: Results, target: Path) -> None:
     counter = figure.text(0.675, 0.945, "", ha="right", fontsize=15, color=COLOURS["ink"])
     for artist in (counter, *(artist for trail in trails for artist in trail.artists)):
         artist.set_animated(True)
-    last = max(int(path.curve["step"][-1]) for path in paths)
-    _write(_frames(canvas, axes, trails, counter, last), target)
+    last = max(math.ceil(path.spent[-1]) for path in paths)
+    _write(_frames(canvas, axes, trails, (counter, results.unit), last), target)
 
 
-def _frames(canvas: FigureCanvasAgg, axes: Axes, trails: Sequence[Trail], counter: Text, last: int) -> Iterator[bytes]:
+def _frames(
+    canvas: FigureCanvasAgg, axes: Axes, trails: Sequence[Trail], told: tuple[Text, str], last: int
+) -> Iterator[bytes]:
+    counter, unit = told
     canvas.draw()
     still = canvas.copy_from_bbox(canvas.figure.bbox)
     steps = frame_steps(last, frames=MOVING_FRAMES)
     held = max(1, MOVING_FRAMES // len(steps))  # a short race is shown slowly
     moving: list[Artist] = [counter, *(artist for trail in trails for artist in trail.artists)]
     for step in [*(step for step in steps for _ in range(held)), *[last] * STILL_FRAMES]:
-        counter.set_text(f"step {step:,}")
+        counter.set_text(f"step {step:,}" if unit == "steps" else f"{step:,} {unit}")
         for trail in trails:
             trail.advance(step)
         canvas.restore_region(still)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from thalweg.errors import ReportError, UnknownNameError, did_you_mean
+from thalweg.lab.spending import unit_of
+from thalweg.lab.standings import measure_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +24,16 @@ class Results:
     optimizers: tuple[str, ...]
     runs: tuple[RunRecord, ...]
     choices: Mapping[str, ChoiceRecord]
+
+    @property
+    def unit(self) -> str:
+        """What is counted along the axes: steps, unless some of its runs spent otherwise than one a step."""
+        return unit_of(self.of("final"))
+
+    @property
+    def judged(self) -> str:
+        """The measure at the end that places are given by."""
+        return measure_of(self.problem)
 
     def of(self, role: Role, optimizer: str | None = None) -> tuple[RunRecord, ...]:
         """The runs of one role, of one optimizer or of all."""

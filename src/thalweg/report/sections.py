@@ -75,7 +75,7 @@ def section_of(store: Store, race: RaceRecord, results: Results, *, warnings: tu
     """The section about one problem; of one that is not finished, what there is."""
     problem = results.problem
     standings = standings_of(store, race, results)
-    judged = "test loss" if problem.kind == "training" else "gap to the lowest minimum"
+    judged = measure_name(results.judged) if problem.kind == "training" else "gap to the lowest minimum"
     rate = sensitivity_figure(results, caption=f"How much the rate matters: {judged} at the end")
     rank = standing_figure(results, standings)
     figures = _surface_figures(results) if problem.kind == "surface" else _training_figures(results)
@@ -146,7 +146,8 @@ def _surface_figures(results: Results) -> tuple[Figure | None, ...]:
 
 def _training_figures(results: Results) -> tuple[Figure | None, ...]:
     recorded = dict.fromkeys(name for run in results.of("final") for name in run.curve)
-    first = [name for name in ("train_loss", "loss", "test_loss") if name in recorded]
+    losses = (results.judged, "test_loss") if results.judged == "train_loss" else ("train_loss", "loss", "test_loss")
+    first = [name for name in losses if name in recorded]
     rest = [name for name in names_in(results.problem.spec.get("metrics")) if name in recorded]
     return tuple(
         curve_figure(results, name, caption=measure_name(name).capitalize(), statistic="mean")

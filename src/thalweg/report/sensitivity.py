@@ -26,7 +26,7 @@ ROW = 0.045  # the height of one row of crosses, as a share of the picture
 
 def sensitivity_figure(results: Results, *, caption: str) -> Figure | None:
     """The picture over the whole grid, or None before the first trial has ended."""
-    measure = "test_loss" if results.problem.kind == "training" else "gap"
+    measure = results.judged if results.problem.kind == "training" else "gap"
     tuned = {name: [run for run in results.of("tuning", name) if run.tuned] for name in results.optimizers}
     outcomes = {name: sensitivity(runs, measure=measure) for name, runs in tuned.items()}
     outcomes = {name: rates for name, rates in outcomes.items() if rates}

@@ -9,6 +9,7 @@ from thalweg.report.axes import base_layout, value_axis
 from thalweg.report.figure import Figure
 from thalweg.report.looks import looks_for, title_of
 from thalweg.report.numbers import number, plain_list
+from thalweg.report.results import measure_name
 
 if TYPE_CHECKING:
     from thalweg.report.figure import Trace
@@ -23,17 +24,16 @@ def standing_figure(results: Results, standings: Standings) -> Figure | None:
         return None
     looks = looks_for(results.optimizers)
     training = results.problem.kind == "training"
-    measure = "test_loss" if training else "mean_log_gap"
     rows = [_row_name(place) for place in standings.places]
     traces: list[Trace] = []
     values: list[float] = []
     for place in standings.places:
         score = place.standing.score
-        seeds = place.finals(measure)
+        seeds = place.finals(results.judged)
         values += [*seeds, score.low, score.value, score.high]
         traces += _traces(place, looks[place.optimizer], seeds)
     _, _, across = value_axis(values)
-    by = "test loss at the end" if training else "mean log₁₀ gap over all steps"
+    by = f"{measure_name(results.judged)} at the end" if training else f"mean log₁₀ gap over all {results.unit}"
     return Figure(
         caption=f"The ranking: {by}",
         note="Mean and 95 % bootstrap interval over the fresh seeds, each seed a dot; a place with = is shared."

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from thalweg.lab.scoring import TARGET_GAP
+from thalweg.lab.spending import FUNCTION, PRODUCT
 from thalweg.lab.statistics import interval
 from thalweg.report.looks import title_of
 from thalweg.report.numbers import data_size, duration, interval_of, number, percent, settings
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from thalweg.report.results import Results
     from thalweg.report.standings import Place, Standings
 
+# What a run's record counts, and what a reader calls it.
+COUNTS = {"nfev": "f", "njev": "∇f", "nhvp": "Hv"}
 # On a surface, and in training: the measures at the end that have a column of their own.
 SURFACE_MEASURES = ("gap",)
-HIDDEN = frozenset({"test_loss", "mean_log_gap", "steps_to_target"})
+HIDDEN = frozenset({"mean_log_gap", "steps_to_target", "spent", "steps", "nfev", "njev", "nhvp"})
 
 
 def ranking_table(results: Results, standings: Standings) -> Table | None:
@@ -28,15 +31,17 @@ def ranking_table(results: Results, standings: Standings) -> Table | None:
     if not standings.places:
         return None
     training = results.problem.kind == "training"
-    measures = _training_measures(standings) if training else SURFACE_MEASURES
+    measures = _training_measures(results, standings) if training else SURFACE_MEASURES
     heads = ["place", "optimizer"]
-    heads += ["test loss", "behind"] if training else ["mean log₁₀ gap", "behind"]
+    heads += [measure_name(results.judged), "behind"] if training else ["mean log₁₀ gap", "behind"]
     heads += [_head(measure, training=training) for measure in measures]
-    heads += ["steps to target", "time of a run"] if training else ["steps to target"]
+    counted = results.unit != "steps"
+    heads += [f"{_arrived(results.unit)} to target", *(["spent"] if counted else [])]
+    heads += ["time of a run"] if training else []
     return Table(
         caption="Ranking",
         heads=(*heads, "diverged"),
-        rows=tuple(_ranking_row(place, measures, training=training) for place in standings.places),
+        rows=tuple(_ranking_row(place, measures, training=training, counted=counted) for place in standings.places),
         note=_ranking_note(results, standings),
     )
 
@@ -57,11 +62,11 @@ def tuning_table(results: Results) -> Table | None:
         rows=rows,
         note="The score is what the tuning chose by, smaller is better: over the tuning seeds, and beside it over the "
         "fresh ones. A gap far above zero says that the tuning was lucky; a choice on the edge, that the grid was "
-        f"too narrow.{no_validation if training else ''}",
+        f"too narrow.{no_validation if training and results.judged == 'test_loss' else ''}",
     )
 
 
-def _ranking_row(place: Place, measures: Sequence[str], *, training: bool) -> Row:
+def _ranking_row(place: Place, measures: Sequence[str], *, training: bool, counted: bool) -> Row:
     tuned = settings(place.runs[0].tuned) if place.runs else "no setting survived"
     cells = [
         Cell(place.label, classes="left rank"),
@@ -71,6 +76,8 @@ def _ranking_row(place: Place, measures: Sequence[str], *, training: bool) -> Ro
     ]
     cells += [_measured(place, measure, training=training) for measure in measures]
     cells.append(_arrival(place, timed=training))
+    if counted:
+        cells.append(_spent(place))
     if training:
         cells.append(Cell(duration(interval([run.seconds for run in place.runs]).value) if place.runs else "–"))
     cells.append(
@@ -105,12 +112,26 @@ def _arrival(place: Place, *, timed: bool) -> Cell:
     return Cell(f"{steps:,.0f}", ", ".join(says))
 
 
+def _arrived(unit: str) -> str:
+    return "steps" if unit == "steps" else "evaluations"
+
+
+def _spent(place: Place) -> Cell:
+    """What a run spent, the median in gradient evaluations; where that is not one a step, on what."""
+    if not place.runs:
+        return Cell("–")
+    middle = {name: interval([run.final.get(name, 0.0) for run in place.runs], statistic="median") for name in COUNTS}
+    says = ", ".join(f"{middle[name].value:,.0f} {word}" for name, word in COUNTS.items() if middle[name].value)
+    return Cell(f"{interval([run.cost for run in place.runs], statistic='median').value:,.0f}", says)
+
+
 def _ranking_note(results: Results, standings: Standings) -> str:
     training = results.problem.kind == "training"
     by = (
-        "mean test loss at the end"
+        f"mean {measure_name(results.judged)} at the end"
         if training
-        else "mean log₁₀ of the gap to the lowest minimum over all steps, which is small for whoever is soon low"
+        else f"mean log₁₀ of the gap to the lowest minimum over all {results.unit}, "
+        "which is small for whoever is soon low"
     )
     seeds = f"{standings.seeds} fresh seed{'' if standings.seeds == 1 else 's'}"
     says = [
@@ -121,15 +142,21 @@ def _ranking_note(results: Results, standings: Standings) -> str:
         says.append("Behind: by which fraction the loss is larger than the first's.")
     if not training:
         says.append(
-            f"Target: a gap of {TARGET_GAP:g}; gaps below count as that. Gap and steps are medians over the seeds."
+            f"Target: a gap of {TARGET_GAP:g}; gaps below count as that. Gap and {_arrived(results.unit)} are medians "
+            "over the seeds."
         )
     elif standings.target is None:
         says.append("There is no target, since a baseline diverged or learnt nothing.")
     else:
         given = results.problem.spec.get("target") is not None
         whose = "which the problem names" if given else "to which every seed of the tuned baselines came down"
+        says.append(f"Target: a {measure_name(results.judged)} of {number(standings.target)}, {whose}.")
+        says.append(f"{_arrived(results.unit).capitalize()} and times are medians over the seeds.")
+    if results.unit != "steps":
         says.append(
-            f"Target: a test loss of {number(standings.target)}, {whose}. Steps and times are medians over the seeds."
+            f"The budget is counted in gradient evaluations: a function value alone (f) is {FUNCTION:g}, the gradient "
+            f"there (∇f) {1 - FUNCTION:g} more, a product with the Hessian (Hv) {PRODUCT:g}. What a method that ends "
+            "early does not spend, it leaves."
         )
     placed = {place.optimizer for place in standings.places}
     left_out = [title_of(name) for name in results.optimizers if name not in placed]
@@ -166,10 +193,11 @@ def _tuning_row(results: Results, name: str) -> Row | None:
     return Row(cells=tuple(cells), optimizer=name)
 
 
-def _training_measures(standings: Standings) -> tuple[str, ...]:
+def _training_measures(results: Results, standings: Standings) -> tuple[str, ...]:
     """What the runs end with besides the test loss, in the order of their recording."""
     names = dict.fromkeys(name for place in standings.places for run in place.runs for name in run.final)
-    return tuple(name for name in names if name not in HIDDEN)
+    known = {*HIDDEN, results.judged, *(["loss"] if results.judged == "train_loss" else [])}
+    return tuple(name for name in names if name not in known)
 
 
 def _head(measure: str, *, training: bool) -> str:

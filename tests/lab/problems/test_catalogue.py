@@ -10,7 +10,14 @@ from thalweg.lab.data import mnist_files
 
 
 def test_it_holds_each_problem_under_its_name() -> None:
-    assert list(problems.catalogue()) == ["mnist_softmax", "mnist_mlp", "quadratic_deep"]
+    assert list(problems.catalogue()) == [
+        "mnist_softmax",
+        "mnist_mlp",
+        "mnist_autoencoder",
+        "quadratic_deep",
+        "mnist_softmax_full_batch",
+        "mnist_autoencoder_full_batch",
+    ]
     for name, problem in problems.catalogue().items():
         assert problem.name == name
         assert problem.source

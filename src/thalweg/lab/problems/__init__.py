@@ -5,19 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thalweg.errors import UnknownNameError, did_you_mean
-from thalweg.lab.problems.mnist import accuracy, cross_entropy, mnist_mlp, mnist_softmax
+from thalweg.lab.problems.mnist import (
+    accuracy,
+    cross_entropy,
+    mnist_mlp,
+    mnist_softmax,
+    mnist_softmax_full_batch,
+)
+from thalweg.lab.problems.mnist_autoencoder import mnist_autoencoder, mnist_autoencoder_full_batch
 from thalweg.lab.problems.quadratic_deep import quadratic_deep
 
 if TYPE_CHECKING:
     from thalweg.lab.data import MnistSize
     from thalweg.lab.problem import Problem
 
-__all__ = ["accuracy", "catalogue", "cross_entropy", "get", "mnist_mlp", "mnist_softmax", "quadratic_deep"]
+__all__ = [
+    "accuracy",
+    "catalogue",
+    "cross_entropy",
+    "get",
+    "mnist_autoencoder",
+    "mnist_autoencoder_full_batch",
+    "mnist_mlp",
+    "mnist_softmax",
+    "mnist_softmax_full_batch",
+    "quadratic_deep",
+]
 
 
 def catalogue(*, mnist: MnistSize = "auto") -> dict[str, Problem]:
     """All problems by their names. None of them loads its data before it is asked to."""
-    problems = (mnist_softmax(mnist), mnist_mlp(mnist), quadratic_deep())
+    minibatches = (mnist_softmax(mnist), mnist_mlp(mnist), mnist_autoencoder(mnist), quadratic_deep())
+    full_batch = (mnist_softmax_full_batch(mnist), mnist_autoencoder_full_batch(mnist))
+    problems = (*minibatches, *full_batch)
     return {problem.name: problem for problem in problems}
 
 

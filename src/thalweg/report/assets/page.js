@@ -71,9 +71,10 @@
     const plot = plots.get(figure);
     const step = plot.source.frames[frame];
     plot.frame = frame;
-    figure.querySelector(".player output").textContent = `step ${step.toLocaleString("en")}`;
+    const told = (count) => (plot.source.unit === "steps" ? `step ${count}` : `${count} ${plot.source.unit}`);
+    figure.querySelector(".player output").textContent = told(step.toLocaleString("en"));
     figure.querySelector(".player input").value = frame;
-    figure.querySelector(".player input").setAttribute("aria-valuetext", `step ${step}`);
+    figure.querySelector(".player input").setAttribute("aria-valuetext", told(step));
     if (!plot.drawn) return;
     const [indices, xs, ys, facts, symbols] = [[], [], [], [], []];
     plot.source.data.forEach((trace, index) => {
@@ -130,7 +131,7 @@
     for (const button of figure.querySelectorAll(".toggle")) {
       button.addEventListener("click", () => {
         plot.stepType = plot.stepType === "log" ? "linear" : "log";
-        button.textContent = plot.stepType === "log" ? "linear steps" : "log steps";
+        button.textContent = plot.stepType === "log" ? "linear axis" : "log axis";
         draw(figure);
       });
     }
