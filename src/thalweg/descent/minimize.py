@@ -7,6 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from thalweg.descent import stopping
@@ -32,6 +33,7 @@ _ITERATIONS = 200
 """How many steps for each variable are made at most, where no budget is given; as SciPy's."""
 
 
+@torch.inference_mode(mode=False)
 def minimize(  # noqa: PLR0913  # SciPy's, by keyword
     f: Callable[[Tensor], Any] | Surface,
     x0: Tensor | NDArray[Any] | Sequence[Any] | float,
@@ -107,13 +109,13 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
 def _starting_point(x0: object) -> Tensor:
     """A floating tensor that nobody else holds."""
     try:
-        found = x0.detach() if isinstance(x0, torch.Tensor) else torch.as_tensor(x0)
+        found = x0.detach() if isinstance(x0, torch.Tensor) else torch.as_tensor(_own_copy(x0))
     except (TypeError, ValueError, RuntimeError) as failure:
         raise DescentError(f"x0 is {x0!r}, which makes no tensor: {failure}") from None
     if found.is_complex():
         raise DescentError("x0 is complex; minimise over its real and imaginary parts, as with torch.view_as_real")
     if not found.is_floating_point() or not hasattr(x0, "dtype"):
-        found = torch.as_tensor(x0, dtype=torch.float64)
+        found = found.to(torch.float64) if hasattr(x0, "dtype") else torch.as_tensor(x0, dtype=torch.float64)
     if found.dtype not in (torch.float32, torch.float64):
         raise DescentError(f"x0 has the dtype {found.dtype}; descents are made in float32 and float64: convert it")
     if not found.numel():
@@ -121,6 +123,10 @@ def _starting_point(x0: object) -> Tensor:
     if not bool(found.isfinite().all()):
         raise DescentError("x0 has a NaN or an infinity in it; start where the function is defined")
     return found.clone().contiguous()
+
+
+def _own_copy(x0: object) -> object:
+    return np.array(x0, order="C") if isinstance(x0, np.ndarray) else x0  # also one read backwards, or read-only
 
 
 def _with_budgets(method: Descent, max_iter: int | None, max_eval: int | None) -> Descent:

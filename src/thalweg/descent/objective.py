@@ -59,7 +59,7 @@ class Objective:
         self.nfev += 1
         point = x.detach().requires_grad_(self.gradient is None or self.differentiable_twice)
         with torch.enable_grad():
-            value = self.function(point.view(self.shape))
+            value = self.function(point.clone().view(self.shape))  # which may be changed in place
             tensor = value.sum() if isinstance(value, torch.Tensor) else None  # of one element, in whatever shape
         trial = Trial(self, x.detach(), point, _number(value), tensor)
         if trial.f == -math.inf:
@@ -92,6 +92,8 @@ def _number(value: object) -> float:
                 f"the function returned a tensor of shape {tuple(value.shape)}; what is minimised is one number, as of "
                 "`.sum()` or `.mean()`"
             )
+        if value.is_complex():
+            raise GradientError("the function returned a complex number; minimise its modulus or its real part")
         return float(value.detach())
     if not isinstance(value, SupportsFloat):
         raise GradientError(f"the function returned {value!r}; what is minimised is one number")

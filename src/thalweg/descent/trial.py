@@ -26,6 +26,7 @@ class Trial:
         self._value = value
         self._slope: Tensor | None = None
         self._gradient: Tensor | None = None
+        self._dense: Tensor | None = None
 
     @property
     def g(self) -> Tensor:
@@ -52,7 +53,7 @@ class Trial:
         objective.spend()
         objective.nhvp += 1
         if objective.product is not None:
-            found = objective.product(self.x.view(objective.shape), v.view(objective.shape))
+            found = objective.product(self.x.clone().view(objective.shape), v.clone().view(objective.shape))
             return self._flat(found, "`hessian_product`").detach()
         if objective.hessian is not None:
             return self._given_hessian() @ v
@@ -68,7 +69,7 @@ class Trial:
         elif objective.product is not None:
             columns = torch.eye(objective.size, dtype=self.x.dtype, device=self.x.device)
             shape = objective.shape
-            products = [objective.product(self.x.view(shape), column.view(shape)) for column in columns]
+            products = [objective.product(self.x.clone().view(shape), column.view(shape)) for column in columns]
             dense = torch.stack([self._flat(column, "`hessian_product`").detach() for column in products])
         else:
             dense = torch.stack([self._second(row) for row in torch.eye(objective.size).to(self.x)])
@@ -85,7 +86,7 @@ class Trial:
 
     def _ask(self, gradient: object) -> Tensor:
         with torch.set_grad_enabled(self._objective.differentiable_twice):
-            found = gradient(self._point.view(self._objective.shape))  # pyright: ignore[reportCallIssue]
+            found = gradient(self._point.clone().view(self._objective.shape))  # pyright: ignore[reportCallIssue]
         return self._flat(found, "`gradient`")
 
     def _second(self, v: Tensor) -> Tensor:
@@ -100,15 +101,18 @@ class Trial:
         return _derivative(self._slope, self._point, v, retain_graph=True)
 
     def _given_hessian(self) -> Tensor:
+        if self._dense is not None:
+            return self._dense
         objective = self._objective
         assert objective.hessian is not None  # noqa: S101  # the callers have looked
-        found = torch.as_tensor(objective.hessian(self.x.view(objective.shape))).to(self.x)
+        found = torch.as_tensor(objective.hessian(self.x.clone().view(objective.shape))).to(self.x)
         if found.numel() != objective.size**2:
             raise GradientError(
                 f"`hessian` returned the shape {tuple(found.shape)}; for {objective.size} variables it must be "
                 f"({objective.size}, {objective.size})"
             )
-        return found.detach().reshape(objective.size, objective.size)
+        self._dense = found.detach().reshape(objective.size, objective.size)
+        return self._dense
 
     def _flat(self, found: object, name: str) -> Tensor:
         tensor = torch.as_tensor(found).to(self.x)
