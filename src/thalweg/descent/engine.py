@@ -56,9 +56,10 @@ def run(
         start = lowest = here = _finite(objective.at(x0), "at x0")
         rounding = _ROUNDINGS * torch.finfo(x0.dtype).eps * abs(here.f)
         while True:
-            spent = objective.nfev + objective.nhvp
             seconds = time.monotonic() - began
-            ending = _ending(method, Progress(here=here, before=before, nit=nit, evaluations=spent, seconds=seconds))
+            ending = _ending(
+                method, Progress(here=here, before=before, nit=nit, evaluations=objective.spent, seconds=seconds)
+            )
             if ending:
                 return replace(ending, lowest=lowest)
             here, before, nit = _finite(_advance(guide, search, here, objective), "after a step"), here, nit + 1

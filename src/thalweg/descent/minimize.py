@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.descent.descent import Descent
+    from thalweg.descent.differences import Points
     from thalweg.descent.engine import Ending
     from thalweg.descent.trial import Trial
 
@@ -41,7 +42,7 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
     *,
     gradient: Callable[[Tensor], Any] | None = None,
     hessian: Callable[[Tensor], Any] | None = None,
-    hessian_product: Callable[[Tensor, Tensor], Any] | None = None,
+    hessian_product: Callable[[Tensor, Tensor], Any] | Points | None = None,
     callback: Callable[..., object] | None = None,
     tol: float | None = None,
     max_iter: int | None = None,
@@ -52,7 +53,9 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
 
     `f` takes a tensor of x0's shape, dtype and device and gives one number; it may be a surface. Derivatives are
     autograd's, unless you give them: `gradient(x)` in x's shape, `hessian(x)` of shape (n, n), `hessian_product(x, v)`
-    in x's shape. An `x0` that is no floating tensor becomes one in float64, an array of float32 in float32.
+    in x's shape. With `hessian_product="2-point"` or `"3-point"`, products are differences of gradients, forward or
+    central; the forward ones are also taken where the function cannot be differentiated twice, and `message` says so.
+    An `x0` that is no floating tensor becomes one in float64, an array of float32 in float32.
 
     `method` is a name (`"bfgs"`, `"lbfgs"`, `"cg"`, `"newton_cg"`, `"steihaug"`, …: `thalweg.descent.methods()` has
     them all) or a `descent(direction=…, step_size=…, stop=…)`. A name's settings are given by keyword: `memory=20`,
@@ -92,7 +95,7 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
         start.shape,
         gradient=gradient,
         hessian=hessian,
-        product=hessian_product,
+        product=_product(hessian_product),
         differentiable_twice=chosen.direction.needs_curvature and hessian is None and hessian_product is None,
         budget=_least(rule.count for rule in chosen.stop.parts if isinstance(rule, stopping.evaluations)),
         deadline=began + _least(rule.limit for rule in chosen.stop.parts if isinstance(rule, stopping.seconds)),
@@ -123,6 +126,12 @@ def _starting_point(x0: object) -> Tensor:
     if not bool(found.isfinite().all()):
         raise DescentError("x0 has a NaN or an infinity in it; start where the function is defined")
     return found.clone().contiguous()
+
+
+def _product(given: Callable[[Tensor, Tensor], Any] | Points | None) -> Callable[[Tensor, Tensor], Any] | Points | None:
+    if given is None or callable(given) or given in {"2-point", "3-point"}:
+        return given
+    raise DescentError(f"`hessian_product` is {given!r}; give a function of x and v, '2-point' or '3-point'")
 
 
 def _own_copy(x0: object) -> object:
@@ -189,6 +198,8 @@ def _result(objective: Objective, ending: Ending) -> Result:
         best = objective.best
     if best is None:
         raise DescentError(f"there is no descent from x0: {message}")
+    if objective.remark:
+        message += f"; {objective.remark}"
     return Result(
         x=best.x.clone().view(objective.shape),
         fun=best.f,

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from thalweg.descent.differences import Points
+
 
 class Objective:
     """A function with its derivatives, what has been spent on it, and the lowest point that was seen.
 
     `budget` bounds function evaluations and Hessian products together, a dense Hessian counting as many products as it
-    has columns; a gradient is only ever taken where the function was evaluated. `deadline` is on the monotonic clock.
+    has columns. A gradient is taken where the function was evaluated; one that is taken elsewhere, for a difference,
+    counts, too. `deadline` is on the monotonic clock.
     """
 
     def __init__(
@@ -32,7 +35,7 @@ class Objective:
         *,
         gradient: Callable[[Tensor], Any] | None = None,
         hessian: Callable[[Tensor], Any] | None = None,
-        product: Callable[[Tensor, Tensor], Any] | None = None,
+        product: Callable[[Tensor, Tensor], Any] | Points | None = None,
         differentiable_twice: bool = False,
         budget: float = math.inf,
         deadline: float = math.inf,
@@ -42,8 +45,11 @@ class Objective:
         self.size = shape.numel()
         self.gradient = gradient
         self.hessian = hessian
-        self.product = product
+        self.product = product if callable(product) else None
+        self.differences: Points | None = None if callable(product) else product
         self.differentiable_twice = differentiable_twice
+        self.remark = ""
+        self._elsewhere = 0
         self.nfev = self.njev = self.nhvp = 0
         self.best: Trial | None = None
         self._budget = budget
@@ -59,7 +65,8 @@ class Objective:
         self.nfev += 1
         point = x.detach().requires_grad_(self.gradient is None or self.differentiable_twice)
         with torch.enable_grad():
-            value = self.function(point.clone().view(self.shape))  # which may be changed in place
+            given = point if self.gradient is None else x.detach()
+            value = self.function(given.clone().view(self.shape))  # which may be changed in place
             tensor = value.sum() if isinstance(value, torch.Tensor) else None  # of one element, in whatever shape
         trial = Trial(self, x.detach(), point, _number(value), tensor)
         if trial.f == -math.inf:
@@ -76,9 +83,33 @@ class Objective:
         finally:
             self.best = best
 
+    def slope(self, x: Tensor) -> Tensor:
+        """The gradient at a flat point that nobody goes to. Raises as `at`."""
+        best = self.best
+        try:
+            if self.gradient is None:
+                return self.at(x).g
+            self.spend()
+            self._elsewhere += 1
+            return Trial(self, x, x, math.nan, None).g
+        finally:
+            self.best = best
+
+    def fall_back(self, reason: str) -> None:
+        """Take Hessian products by differences of gradients from here on, and remember why."""
+        if self.differences is None:
+            self.differences = "2-point"
+            self.differentiable_twice = False
+            self.remark = f"Hessian products are differences of gradients: {reason}"
+
+    @property
+    def spent(self) -> int:
+        """How many evaluations there were: what the budget bounds."""
+        return self.nfev + self.nhvp + self._elsewhere
+
     def spend(self, count: int = 1) -> None:
         """See that so many more evaluations are within the budget, or raise `BudgetSpentError`."""
-        if self.nfev + self.nhvp + count > self._budget:
+        if self.spent + count > self._budget:
             raise BudgetSpentError(f"the budget of {self._budget} evaluations is spent")
         if time.monotonic() > self._deadline:
             raise BudgetSpentError("the time is spent")
