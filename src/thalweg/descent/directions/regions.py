@@ -123,7 +123,7 @@ class _Steihaug(Region):
         return z, Bz
 
     def _product(self, here: Trial, d: Tensor, count: int) -> Tensor:
-        """B d; after a refused step the first ones are known, since the way within a larger radius began as this one."""
+        """B d; after a refused step the first ones are known: the way within a larger radius began as this one."""
         if count < len(self._products):
             return self._products[count]
         Bd = here.product(d)
