@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from thalweg.curvature.differences import step_length
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,15 +21,10 @@ def difference(gradient: Callable[[Tensor], Tensor], x: Tensor, g: Tensor, v: Te
     """(∇f(x + hv) − ∇f(x))/h, or (∇f(x + hv) − ∇f(x − hv))/2h.
 
     Its relative error is about √ε with two points and ε^⅔ with three, for the dtype's rounding ε.
-    Nocedal and Wright, Numerical Optimization, 2nd edition, section 8.1.
     """
-    length = float(torch.linalg.vector_norm(v))
-    if not length:
+    h = step_length(float(torch.linalg.vector_norm(x)), v, points)
+    if not h:
         return torch.zeros_like(v)
-    size = max(1.0, float(torch.linalg.vector_norm(x)))
-    eps = torch.finfo(x.dtype).eps
     if points == "2-point":
-        h = eps ** (1 / 2) * size / length
         return (gradient(x + h * v) - g) / h
-    h = 0.2 * eps ** (1 / 3) * size / length
     return (gradient(x + h * v) - gradient(x - h * v)) / (2 * h)

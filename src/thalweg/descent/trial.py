@@ -9,7 +9,7 @@ import torch
 
 from thalweg.curvature.differentiation import slopes
 from thalweg.descent.differences import difference
-from thalweg.errors import CurvatureError, GradientError
+from thalweg.errors import GradientError, SecondDerivativeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ class Trial:
         if self._objective.differentiable_twice:
             try:
                 (found,) = slopes(self._value, [self._point])
-            except CurvatureError:
+            except SecondDerivativeError:
                 self._objective.fall_back("a function in it is marked `once_differentiable`")
             else:
                 return torch.zeros_like(self._point) if found is None else found

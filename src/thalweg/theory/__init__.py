@@ -3,19 +3,18 @@
 - On a quadratic, how fast: `gradient_descent_rate`, `heavy_ball_rate`, `nesterov_rate`; with which settings they are
   fastest: `best_gradient_descent`, `best_heavy_ball`, `best_nesterov`, `standard_nesterov`; up to which learning rate
   they converge: `largest_learning_rate`.
-- What makes it hard: `condition_number`, and behind a preconditioner `effective_condition_number`.
 - What small steps tend to: `gradient_flow`, `nesterov_flow`, `heavy_ball_flow` on a quadratic, `flow` on any function.
 - What a step is the minimum of: `Euclidean`, `Metric`, `Entropy`; `damped_newton_step`, and what damping makes of it.
 - Bounds: `strongly_convex_bound`, `convex_bound`, `accelerated_bound`, `adagrad_regret_bound`.
 - `loss_change` of one step, and `momentum_gain`.
 
-The page on identities in the documentation has the formulas together, with their sources.
+Condition numbers, also behind a preconditioner, are `thalweg.curvature`'s. The page on identities in the documentation
+has the formulas together, with their sources.
 """
 
 from __future__ import annotations
 
 from thalweg.theory.bounds import accelerated_bound, adagrad_regret_bound, convex_bound, strongly_convex_bound
-from thalweg.theory.conditioning import condition_number, effective_condition_number
 from thalweg.theory.flows import flow, gradient_flow, heavy_ball_flow, nesterov_flow
 from thalweg.theory.proximal import Entropy, Euclidean, Metric
 from thalweg.theory.rates import (
@@ -41,11 +40,9 @@ __all__ = [
     "best_gradient_descent",
     "best_heavy_ball",
     "best_nesterov",
-    "condition_number",
     "convex_bound",
     "damped_newton_step",
     "distance_from_gradient_descent",
-    "effective_condition_number",
     "flow",
     "gradient_descent_rate",
     "gradient_flow",
