@@ -182,7 +182,7 @@ def main() -> None:
         chain_ratio(4, 5_000_000, rounds=chosen.rounds // 2, calls=2, target=0.7),
         reducing_ratio("lamb", torch.optim.AdamW, rounds=chosen.rounds // 2, target=44 / 28 * 1.1),
         reducing_ratio("adafactor", torch.optim.Adafactor, rounds=chosen.rounds // 4, target=0.35),
-        first_step(warm=False, runs=5, target=2.0),
+        first_step(warm=False, runs=5, target=1.5),
         first_step(warm=True, runs=5, target=0.7),
         extra_memory(),
     ]
