@@ -61,10 +61,11 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
     them all) or a `descent(direction=…, step_size=…, stop=…)`. A name's settings are given by keyword: `memory=20`,
     `step_size=armijo()`, `stop=value_change(1e-9)`. `tol` is short for `stop=gradient_norm(tol)`.
 
-    The evaluations of the function and the Hessian products together are never more than `max_eval`. Without a budget,
-    200n steps are the most. Where a stopping rule is met, that point is returned, unless the descent has left a lower
-    one, which is no success; else the lowest point that was seen. What ends a descent too early (a function that is not
-    smooth, not bounded, not finite, not deterministic; a direction that does not descend) is named in `message`.
+    The evaluations of the function and the Hessian products together are never more than `max_eval`; a gradient that a
+    difference needs where the function was not evaluated counts as one. Without a budget, 200n steps are the most.
+    Where a stopping rule is met, that point is returned, unless the descent has left a lower one, which is no success;
+    else the lowest point that was seen. What ends a descent too early (a function that is not smooth, not bounded, not
+    finite, not deterministic; a direction that does not descend) is named in `message`.
 
     After each step, `callback(x)` is called, or `callback(intermediate_result=…)` if that is its parameter's name; it
     may raise `StopIteration`.

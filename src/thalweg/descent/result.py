@@ -34,7 +34,7 @@ class Result:
     `x` is the point that met the stopping rule, else the lowest that was seen; `fun` the value and `jac` (or `grad`)
     the gradient there. `x` and `jac` are tensors of x0's shape, dtype and device. `nit` steps were taken; the function
     was evaluated `nfev` times, its gradient `njev` times, and `nhvp` products with its Hessian were computed, n of them
-    for a dense Hessian.
+    for a dense Hessian; where those were differences of gradients, they count as these.
     `success` says that a stopping rule other than a budget was met, `status` and `message` how it ended.
     """
 
