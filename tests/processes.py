@@ -7,7 +7,9 @@ They meet in a file of the folder, write checkpoints there, and the first writes
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +73,12 @@ CHAINS = {
     "prodigy": tw.chain(tw.prodigy(), tw.step(1.0)),
     "adafactor": tw.chain(tw.adafactor(), tw.step(0.01)),
 }
+MATRICES = {
+    "muon": tw.chain(tw.muon(only="matrix"), tw.adam(skip="matrix"), tw.decay(0.1), tw.step(0.01), tw.ema()),
+    "shampoo": tw.chain(tw.clip(0.1), tw.shampoo(only="matrix"), tw.adam(skip="matrix"), tw.step(0.01)),
+    "soap": tw.chain(tw.soap(only="matrix"), tw.adam(skip="matrix"), tw.step(0.01)),
+}
+ROLES = {"first.weight": "matrix", "second.weight": "matrix", "last.weight": "matrix", "stack": "matrix"}
 ELEMENTWISE = ("adamw", "heavy_ball", "schedule_free")
 
 KEPT: dict[str, Make] = {
@@ -83,6 +91,7 @@ KEPT: dict[str, Make] = {
     ),
     "prodigy": lambda model: tw.Optimizer(model, CHAINS["prodigy"]),
     "adafactor": lambda model: tw.Optimizer(model, CHAINS["adafactor"]),
+    "muon": lambda model: tw.Optimizer(model, MATRICES["muon"], roles=ROLES),
     "narrow states": lambda model: tw.Optimizer(model, CHAINS["adamw"], state_dtype=torch.bfloat16),
 }
 """What is saved by two processes, and loaded by one."""
@@ -134,10 +143,15 @@ def spread(mesh: dist.DeviceMesh, *, by_columns: bool = False) -> nn.Module:
 
 
 def stepped_in_parts(
-    mesh: dist.DeviceMesh, chain: tw.Chain, *, backend: str = "auto", by_columns: bool = False
+    mesh: dist.DeviceMesh,
+    chain: tw.Chain,
+    *,
+    backend: str = "auto",
+    by_columns: bool = False,
+    roles: dict[str, Any] | None = None,
 ) -> tuple[Tensors, list[dict[str, torch.Tensor]], dict[str, float]]:
     model = spread(mesh, by_columns=by_columns)
-    optimizer = tw.Optimizer(model, chain, backend=backend)
+    optimizer = tw.Optimizer(model, chain, backend=backend, roles=roles)
     train(model, optimizer)
     numbers = {name: v for name, v in optimizer.param_groups[0].items() if isinstance(v, float | int)}
     return parameters(model), states(optimizer), numbers
@@ -180,9 +194,7 @@ def refused(mesh: dist.DeviceMesh) -> dict[str, str]:
     model = spread(mesh)
     stepped = tw.Optimizer(model, CHAINS["adamw"])
     train(model, stepped, 1)
-    muon = tw.chain(tw.muon(), tw.step(0.01))
     tries: dict[str, Callable[[], object]] = {
-        "muon": lambda: tw.Optimizer(model.first.named_parameters(), muon),
         "sam": lambda: tw.SAM(model, CHAINS["adamw"]),
         "save": lambda: tw.save(stepped, "never.safetensors"),
         "8 bits": lambda: train(model, tw.Optimizer(model, CHAINS["adamw"], state_dtype="8bit"), 1),
@@ -193,6 +205,42 @@ def refused(mesh: dist.DeviceMesh) -> dict[str, str]:
             attempt()
         except tw.errors.ThalwegError as error:
             found[name] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def matrix_not_finite(mesh: dist.DeviceMesh, rank: int) -> list[Any]:
+    """The second process alone finds a number in its part that is too large to be squared."""
+    model = spread(mesh)
+    optimizer = tw.Optimizer(model, MATRICES["muon"], roles=ROLES, nonfinite="skip")
+    train(model, optimizer, 1)
+    before = parameters(model)
+    if rank == 1:
+        model.second.weight.grad.to_local()[0, 0] = float("inf")
+    optimizer.step()
+    skipped, stayed = optimizer.skipped, [torch.equal(a, b) for a, b in zip(before, parameters(model), strict=True)]
+    train(model, optimizer, 1)
+    every: list[Any] = [None, None]
+    dist.all_gather_object(
+        every, (skipped, stayed, [torch.equal(a, b) for a, b in zip(before, parameters(model), strict=True)])
+    )
+    return every
+
+
+def copies(mesh: dist.DeviceMesh) -> list[tuple[Tensors, Tensors]]:
+    """What a copied optimizer makes of its copied parameters, and what the first makes of its own."""
+    found = []
+    for chain in (CHAINS["lamb"], MATRICES["muon"]):
+        for copied in (copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))):  # noqa: S301  # our own bytes
+            model = spread(mesh)
+            optimizer = tw.Optimizer(model, chain, roles=ROLES if chain.wholes else None)
+            train(model, optimizer, 2)
+            other = copied(optimizer)
+            own, theirs = (one.param_groups[0]["params"] for one in (optimizer, other))
+            for a, b in zip(own, theirs, strict=True):
+                b.grad = a.grad.clone()
+            optimizer.step()
+            other.step()
+            found.append(([whole(p) for p in own], [whole(p) for p in theirs]))
     return found
 
 
@@ -351,6 +399,14 @@ def everything(rank: int, folder: Path) -> dict[str, Any]:
         "columns": {name: stepped_in_parts(mesh, CHAINS[name], by_columns=True) for name in ("lamb", "adafactor")},
         "hybrid": {"lamb": stepped_in_parts(both, CHAINS["lamb"])},
         "reference": {"adafactor": stepped_in_parts(mesh, CHAINS["adafactor"], backend="reference")},
+        "matrices": {
+            (how, name): stepped_in_parts(where, chain, by_columns=how == "columns", roles=ROLES)
+            for how, where in (("parts", mesh), ("columns", mesh), ("hybrid", both))
+            for name, chain in MATRICES.items()
+            if how == "parts" or name == "muon"
+        },
+        "matrix not finite": matrix_not_finite(mesh, rank),
+        "copies": copies(mesh),
         "kinds": kinds_of_states(mesh),
         "not finite": {
             (name, how): not_finite(mesh, rank, chain, how)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import thalweg as tw
-from thalweg.errors import BackendError, ChainError, FormulaError, HyperparameterError
+from thalweg.errors import ChainError, FormulaError, HyperparameterError
 from thalweg.formula import Direction, Update, rule, uniform
 from thalweg.kernels.noise import philox
 
@@ -249,7 +249,3 @@ def test_a_formula_draws_by_what_one_step_has_one_of() -> None:
 def test_what_cannot_draw_says_so() -> None:
     with pytest.raises(ChainError, match="draws random numbers, and functional"):
         tw.functional(descent())
-    parameter = parameter_of(1.0, 3)
-    parameter.grad = torch.ones_like(parameter)
-    with pytest.raises(BackendError, match="the triton backend draws no random numbers yet"):
-        tw.Optimizer([parameter], descent(), backend="triton").step()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SECOND_ORDER = [name for name, method in methods().items() if method.direction.needs_curvature]
+SECOND_ORDER = [name for name, method in methods().items() if method.derivatives == 2]
 ROSENBROCK = PROBLEMS[0]
 
 

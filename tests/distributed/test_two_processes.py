@@ -13,7 +13,7 @@ from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_di
 
 import processes
 import thalweg as tw
-from processes import CHAINS, ELEMENTWISE, KEPT, THEIRS, Model, parameters, states, train
+from processes import CHAINS, ELEMENTWISE, KEPT, MATRICES, ROLES, THEIRS, Model, parameters, states, train
 from tolerances import BACKENDS, TORCH, deviation
 
 if TYPE_CHECKING:
@@ -84,6 +84,28 @@ def test_parameters_in_parts_are_stepped_as_whole_ones(found: dict[str, Any], ho
         assert value == pytest.approx(optimizer.param_groups[0][number], rel=SAME)
 
 
+@pytest.mark.parametrize(
+    ("how", "name"), [*(("parts", name) for name in MATRICES), ("columns", "muon"), ("hybrid", "muon")]
+)
+def test_matrix_methods_see_the_whole_of_what_lies_in_parts(found: dict[str, Any], how: str, name: str) -> None:
+    moved, kept, _ = found["matrices"][how, name]
+    model, optimizer = alone(lambda model: tw.Optimizer(model, MATRICES[name], roles=ROLES))
+    assert deviation(moved, parameters(model)) <= SAME
+    for own, expected in zip(kept, states(optimizer), strict=True):
+        assert list(own) == list(expected)
+        assert deviation(own.values(), expected.values()) <= SAME
+
+
+def test_all_processes_skip_a_matrix_whose_gradient_is_not_finite_on_one(found: dict[str, Any]) -> None:
+    for skipped, stayed, stayed_after in found["matrix not finite"]:
+        assert (skipped, all(stayed), any(stayed_after)) == (1, True, False)
+
+
+def test_copied_optimizers_step_parts_as_the_first_does(found: dict[str, Any]) -> None:
+    assert len(found["copies"]) == 4
+    assert all(deviation(other, own) == 0 for own, other in found["copies"])
+
+
 def test_torch_finds_its_own_kinds_of_states(found: dict[str, Any]) -> None:
     ours, theirs = found["kinds"]
     assert ours == theirs
@@ -109,10 +131,6 @@ def test_all_processes_skip_what_one_has_found(found: dict[str, Any], passes: st
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (
-            "muon",
-            r"ParameterError: muon needs the whole of `weight`, which is cut and .*DistributedDat",
-        ),
         ("sam", r"ParameterError: sam moves whole parameters between evaluations, and one lies on several processes"),
         ("8 bits", r"ParameterError: `stack` \(3×4×4\) lies on several processes, where no states are kept in 8"),
         (

@@ -193,6 +193,15 @@ def test_a_value_of_the_formulas_own_is_not_taken_for_a_setting_of_that_name() -
     assert [line.text.split("\n")[-1] for line in lines] == ["weight ← g⋅g", "d ← weight + p", "p ← p - α⋅(d + λ⋅p)"]
 
 
+@pytest.mark.parametrize("dialect", DIALECTS, ids=str)
+def test_no_factor_of_one_is_drawn(dialect: Dialect) -> None:
+    """An option that is left out, as Prodigy's bias correction, may stand as 1 in the graph."""
+    lines, _ = drawn(dialect)
+    for line in lines:
+        products = [node for node in sympy.preorder_traversal(line.value) if isinstance(node, sympy.Mul)]
+        assert not [one for one in products if 1 in one.args and -1 not in one.args], line.text  # as in t - 1
+
+
 def test_a_sum_over_a_tensor_is_drawn_as_what_it_is() -> None:
     @a_rule
     def gathered(g: Direction) -> Update:

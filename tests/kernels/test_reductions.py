@@ -13,11 +13,13 @@ from descents import give_gradients, parameters
 from thalweg.errors import FormulaError, NonFiniteGradientError
 from thalweg.formula import (
     Direction,
+    IsMatrix,
     Level,
     Parameter,
     Rule,
     Scalar,
     State,
+    Step,
     Update,
     Zeros,
     largest,
@@ -237,6 +239,61 @@ def test_the_largest_is_nan_where_an_element_is() -> None:
     tw.Optimizer([parameter], tw.chain(made(direction)(), tw.step(1.0)), nonfinite="propagate").step()
     assert torch.isnan(parameter[0]).all()
     assert parameter[1].tolist() == [-12.0, -12.0, -12.0]  # no comparison with NaN holds
+
+
+@both_backends
+@pytest.mark.parametrize(("how", "found"), [(total, 3 * 6 + 5), (mean, (3 * 6 + 5) / 11), (largest, 3)])
+def test_the_model_has_one_sum_of_matrices_and_vectors(
+    backend: Backend, how: Callable[..., Scalar], found: float
+) -> None:
+    """Where a formula tells them apart, what it gathers must have a value for each element of both."""
+
+    def told(g: Direction, matrix: IsMatrix) -> Update:
+        return 0 * g - how(g if matrix else 1 + 0 * g, per="model")
+
+    def untold(g: Direction, matrix: IsMatrix) -> Update:
+        return 0 * g - how(g if matrix else 1, per="model")
+
+    def of_numbers(g: Direction, matrix: IsMatrix) -> Update:
+        return 0 * g - how(2 if matrix else 1, per="model")
+
+    tensors = [torch.zeros(2, 3, requires_grad=True), torch.zeros(5, requires_grad=True)]
+    for tensor in tensors:
+        tensor.grad = torch.full_like(tensor, 3.0)
+    tw.Optimizer(tensors, tw.chain(made(told)(), tw.step(1.0)), backend=backend).step()
+    assert [tensor.flatten()[0].item() for tensor in tensors] == [pytest.approx(found)] * 2
+    for wrong in (untold, of_numbers):
+        with pytest.raises(FormulaError, match="and a number is no value of their elements: gather elements in both"):
+            tw.Optimizer(tensors, tw.chain(made(wrong)(), tw.step(1.0)), backend=backend)
+    tw.Optimizer(tensors[:1], tw.chain(made(untold)(), tw.step(1.0)), backend=backend).step()  # it has no vectors
+
+
+@both_backends
+@pytest.mark.parametrize("per", LEVELS)
+def test_the_mean_of_a_number_is_that_number(backend: Backend, per: Per) -> None:
+    def numbers(g: Direction, t: Step) -> Update:
+        return 0 * g - mean(2, per=per) - largest(t, per=per)
+
+    parameter = torch.zeros(2, 3, requires_grad=True)
+    parameter.grad = torch.ones(2, 3)
+    tw.Optimizer([parameter], tw.chain(made(numbers)(), tw.step(1.0)), backend=backend).step()
+    assert (parameter == 3).all()
+
+
+@pytest.mark.parametrize("backend", ["numba", "reference", "triton"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("per", ["model", "row"])
+def test_sums_over_narrow_numbers_are_wide(backend: Backend, dtype: torch.dtype, per: Per) -> None:
+    def lengths(g: Direction) -> Update:
+        return 0 * g - norm(g, per=per)
+
+    if backend == "triton":
+        pytest.importorskip("triton")
+    parameter = torch.zeros(2, 80_000, dtype=dtype, requires_grad=True)
+    parameter.grad = torch.ones_like(parameter)  # in their own dtype, such a sum would end at 256 or 2,048
+    tw.Optimizer([parameter], tw.chain(made(lengths)(), tw.step(1.0)), backend=backend).step()
+    expected = torch.tensor(400 if per == "model" else 80_000**0.5).to(dtype)
+    assert set(parameter.tolist()[0]) == {float(expected)}
 
 
 @both_backends

@@ -200,9 +200,6 @@ def test_what_cannot_be_is_refused() -> None:
     parameter = torch.ones(3, 4, requires_grad=True)
     with pytest.raises(HyperparameterError, match="sums over rows or columns, where blocks have no place"):
         tw.Optimizer([parameter], tw.chain(tw.adafactor(), tw.step(0.1)), state_dtype="8bit")
-    parameter.grad = torch.ones(3, 4)
-    with pytest.raises(BackendError, match="the triton backend keeps no states in 8 bits yet; use backend='reference'"):
-        tw.Optimizer([parameter], ADAM, backend="triton", state_dtype="8bit").step()
 
 
 def test_a_sparse_gradient_has_no_blocks() -> None:

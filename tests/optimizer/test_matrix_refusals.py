@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ import thalweg as tw
 from descents import descend, parameters
 from networks import ConvNet, TransformerClassifier
 from thalweg.errors import ChainError, CheckpointError, HyperparameterError, ParameterError
+from thalweg.optimizer.sharding import check_stackable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,3 +158,10 @@ def test_a_state_that_a_user_has_put_in_with_another_shape_is_refused() -> None:
     optimizer.state[optimizer.param_groups[0]["params"][0]]["m"] = torch.zeros(2, 2)
     with pytest.raises(ParameterError, match=r"keeps a state `m` of shape \(4, 6\), and has one of shape"):
         descend(optimizer, 1)
+
+
+def test_a_matrix_that_is_cut_along_one_dimension_twice_is_refused() -> None:
+    placements = pytest.importorskip("torch.distributed.tensor.placement_types")
+    tensor = SimpleNamespace(placements=(placements._StridedShard(0, split_factor=2), placements.Shard(0)))
+    with pytest.raises(ParameterError, match=r"`weight` is cut along one dimension twice, .* needs the whole of it"):
+        check_stackable(tensor, "`weight`")

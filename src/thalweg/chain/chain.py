@@ -22,6 +22,7 @@ from thalweg.formula import (
     trace,
 )
 from thalweg.formula.naming import labels_of, unique_names
+from thalweg.formula.reductions import check_alike
 
 if TYPE_CHECKING:
     from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
@@ -162,9 +163,15 @@ class Chain:
         """The graphs of these kinds of parameters, by default of vectors and matrices that all stages are for.
 
         Of stages that see a parameter whole, none but one can be for it: by default, each is once.
+
+        Raises `FormulaError` where a sum over the model is one over elements for some of them only.
         """
         chosen = dict.fromkeys(self._kinds() if kinds is None else kinds)
-        return [self.trace(is_matrix=kind.is_matrix, active=kind.active) for kind in chosen]
+        found = [self.trace(is_matrix=kind.is_matrix, active=kind.active) for kind in chosen]
+        if self.depends_on_shape:
+            for one, other in itertools.combinations(found, 2):
+                check_alike(one.ends, other.ends)
+        return found
 
     def _kinds(self) -> Iterable[Kind]:
         wholes = set(self.wholes)

@@ -6,7 +6,11 @@
   `polak_ribiere`, `hestenes_stiefel`, `dai_yuan`, `hager_zhang`, and Møller's `moller`; `bfgs`, `lbfgs`; `newton`,
   `damped_newton`, `saddle_free_newton`, `newton_cg`; within a trust region, `dogleg` and `steihaug`.
 - Step sizes: a number, a schedule, `brent`, `armijo`, `strong_wolfe`, `approximate_wolfe`; `scaled`; `trust_region`.
-- Stopping rules, joined by `|`: `gradient_norm`, `step_length`, `value_change`; `iterations`, `evaluations`, `seconds`.
+- Stopping rules, joined by `|`: `gradient_norm`, `step_length`, `value_change`, `value_below`; `iterations`,
+  `evaluations`, `seconds`.
+- Methods that are run whole, without gradients: `coordinate_search`, `powell`, `nelder_mead`; `cma_es`, `xnes`, `snes`,
+  `openai_es`; `differential_evolution`, `genetic_algorithm`, `dual_annealing`; `metropolis`, `random_search`; around
+  any method `multi_start`; and with gradients, within bounds, `lbfgsb`.
 """
 
 from __future__ import annotations
@@ -36,43 +40,84 @@ from thalweg.descent.methods import methods
 from thalweg.descent.minimize import minimize
 from thalweg.descent.result import Intermediate, Result
 from thalweg.descent.steps import approximate_wolfe, armijo, brent, scaled, strong_wolfe, trust_region
-from thalweg.descent.stopping import evaluations, gradient_norm, iterations, seconds, step_length, value_change
+from thalweg.descent.stopping import (
+    evaluations,
+    gradient_norm,
+    iterations,
+    seconds,
+    step_length,
+    value_below,
+    value_change,
+)
+from thalweg.descent.without_gradients import (
+    Routine,
+    cma_es,
+    coordinate_search,
+    differential_evolution,
+    dual_annealing,
+    genetic_algorithm,
+    lbfgsb,
+    metropolis,
+    multi_start,
+    nelder_mead,
+    openai_es,
+    powell,
+    random_search,
+    snes,
+    xnes,
+)
 
 __all__ = [
     "Descent",
     "Intermediate",
     "Result",
+    "Routine",
     "Status",
     "approximate_wolfe",
     "armijo",
     "bfgs",
     "brent",
+    "cma_es",
+    "coordinate_search",
     "dai_yuan",
     "damped_newton",
     "descent",
+    "differential_evolution",
     "dogleg",
+    "dual_annealing",
     "evaluations",
     "fletcher_reeves",
+    "genetic_algorithm",
     "gradient_norm",
     "hager_zhang",
     "hestenes_stiefel",
     "iterations",
     "lbfgs",
+    "lbfgsb",
     "methods",
+    "metropolis",
     "minimize",
     "moller",
+    "multi_start",
+    "nelder_mead",
     "newton",
     "newton_cg",
     "normalised_steepest",
+    "openai_es",
     "polak_ribiere",
+    "powell",
     "preconditioned",
+    "random_search",
     "saddle_free_newton",
     "scaled",
     "seconds",
+    "snes",
     "steepest",
     "steihaug",
     "step_length",
     "strong_wolfe",
     "trust_region",
+    "value_below",
     "value_change",
+    "xnes",
 ]

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from thalweg.descent.directions.direction import Direction
 from thalweg.descent.steps.fixed import Fixed
 from thalweg.descent.steps.step_size import Search, StepSize
 from thalweg.descent.steps.strong_wolfe import strong_wolfe
 from thalweg.descent.steps.trust_region import trust_region
-from thalweg.descent.stopping import StoppingRule, gradient_norm
+from thalweg.descent.stopping import StoppingRule, gradient_norm, iterations
 from thalweg.errors import DescentError
 from thalweg.formula import Hyperparameter, Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_ITERATIONS = 200
 _POSITIVE = Hyperparameter("step_size", None, Range(0, low_included=False))
 
 
@@ -27,6 +28,15 @@ class Descent:
     direction: Direction
     step_size: StepSize | float | Callable[[int], float]
     stop: StoppingRule
+
+    @property
+    def derivatives(self) -> Literal[1, 2]:
+        """How often the function must be differentiable."""
+        return 2 if self.direction.needs_curvature else 1
+
+    def usual_budget(self, size: int) -> StoppingRule:
+        """How many steps are made at most on so many variables where no budget is given; as SciPy's."""
+        return iterations(_ITERATIONS * size)
 
     def search(self) -> Search:
         """What takes the steps of one descent."""

@@ -1,9 +1,9 @@
-"""The descents that have a name, and how their settings are changed by keyword."""
+"""The methods that have a name, and how their settings are changed by keyword."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from thalweg.descent.descent import Descent, descent
 from thalweg.descent.directions import (
@@ -25,10 +25,15 @@ from thalweg.descent.directions import (
     steihaug,
 )
 from thalweg.descent.steps import StepSize, approximate_wolfe, armijo, scaled, strong_wolfe, trust_region
+from thalweg.descent.stopping import gradient_norm
+from thalweg.descent.without_gradients.catalogue import ROUTINES
+from thalweg.descent.without_gradients.routine import Routine
 from thalweg.errors import DescentError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from thalweg.descent.bounds import Bounds
 
 _CONJUGATE = strong_wolfe(c2=0.1)
 _PARTS: dict[str, tuple[Direction, StepSize]] = {
@@ -65,9 +70,38 @@ _SCIPYS = {
 }
 
 
-def methods() -> dict[str, Descent]:
-    """Every descent that has a name, by its name, with its default settings."""
-    return {name: named(name) for name in _PARTS}
+def methods() -> dict[str, Descent | Routine]:
+    """Every method that has a name, by its name, with its default settings."""
+    return {**{name: named(name) for name in _PARTS}, **ROUTINES}
+
+
+def chosen_by(method: object, options: Mapping[str, Any], tol: float | None = None) -> Descent | Routine:
+    """A method given by its name or as a value, with these settings and this tolerance.
+
+    Raises as `composed` and `named`, and `DescentError` for a tolerance that the method cannot have.
+    """
+    is_routine = isinstance(method, Routine) or (isinstance(method, str) and method in ROUTINES)
+    if tol is not None and not is_routine and "stop" in options:
+        raise DescentError("`tol` and `stop` both say when to stop; give one of them")
+    if not is_routine:
+        return composed(method, options if tol is None else {**options, "stop": gradient_norm(tol)})
+    settled = _routine(method, options)
+    if tol is not None and not settled.tolerances:
+        raise DescentError(f"{settled!r} has no tolerance, so that `tol` says nothing to it; give `stop=…` or a budget")
+    return settled if tol is None else dataclasses.replace(settled, **dict.fromkeys(settled.tolerances, tol))
+
+
+def fit_bounds(method: Descent | Routine, bounds: Bounds) -> None:
+    """See that the method knows bounds if there are any, and has those that it needs. Raises `DescentError`."""
+    kind = method.bounds if isinstance(method, Routine) else "refused"
+    if bounds.any and kind == "refused":
+        known = ", ".join(f"`{name}`" for name, one in ROUTINES.items() if one.bounds != "refused")
+        raise DescentError(f"{method!r} knows no bounds; of the methods, these do: {known}")
+    if kind == "needed" and (open_one := bounds.first_open()) is not None:
+        raise DescentError(
+            f"{method!r} searches between bounds, and variable {open_one} has not two of them; write for example "
+            "bounds=[(-5, 5), (-5, 5)]"
+        )
 
 
 def named(name: str, options: Mapping[str, Any] | None = None) -> Descent:
@@ -80,8 +114,10 @@ def named(name: str, options: Mapping[str, Any] | None = None) -> Descent:
     >>> named("lbfgs", {"memory": 5, "c2": 0.5})
     descent(direction=lbfgs(memory=5), step_size=strong_wolfe(c2=0.5), stop=gradient_norm(1e-05))
     """
+    if name in ROUTINES:
+        raise DescentError(f"method `{name}` is no descent, of a direction and a step size; `tw.minimize` runs it")
     if name not in _PARTS:
-        raise UnknownNameError(f"there is no method `{name}`; {did_you_mean(name, _PARTS)}")
+        raise UnknownNameError(f"there is no method `{name}`; {did_you_mean(name, [*_PARTS, *ROUTINES])}")
     left = dict(options or {})
     direction, usual = _PARTS[name]
     direction = left.pop("direction", direction)
@@ -108,6 +144,18 @@ def composed(method: object, options: Mapping[str, Any]) -> Descent:
         named_so = "`tol` or `stop`" if name == "stop" else f"`{name}`"
         raise DescentError(f"{named_so} cannot change {method!r}; write it where the method is composed")
     return method
+
+
+def _routine(method: object, options: Mapping[str, Any]) -> Routine:
+    if isinstance(method, Routine):
+        if options:
+            raise DescentError(f"`{next(iter(options))}` cannot change {method!r}; write it where the method is made")
+        return method
+    usual = ROUTINES[cast("str", method)]
+    known = [field.name for field in dataclasses.fields(usual)]
+    for wrong in options.keys() - set(known):
+        raise UnknownNameError(f"method `{method}` has no option `{wrong}`; {did_you_mean(wrong, known)}")
+    return dataclasses.replace(usual, **options)
 
 
 def _settings(part: object) -> list[str]:

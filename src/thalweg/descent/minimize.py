@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import dataclasses
 import math
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,15 @@ import numpy as np
 import torch
 
 from thalweg.descent import stopping
+from thalweg.descent.bounds import Bounds
+from thalweg.descent.callback import Callback
+from thalweg.descent.descent import Descent
 from thalweg.descent.engine import explained, run
 from thalweg.descent.failures import Status
-from thalweg.descent.methods import composed
+from thalweg.descent.methods import chosen_by, fit_bounds
 from thalweg.descent.objective import Objective
-from thalweg.descent.result import Intermediate, Result
+from thalweg.descent.result import Result
+from thalweg.descent.without_gradients.explore import explore
 from thalweg.errors import DescentError
 from thalweg.surfaces import Surface
 
@@ -25,24 +29,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from thalweg.descent.descent import Descent
     from thalweg.descent.differences import Points
     from thalweg.descent.engine import Ending
-    from thalweg.descent.trial import Trial
-
-_ITERATIONS = 200
-"""How many steps for each variable are made at most, where no budget is given; as SciPy's."""
+    from thalweg.descent.stopping import StoppingRule
+    from thalweg.descent.without_gradients.routine import Routine
 
 
 @torch.inference_mode(mode=False)
 def minimize(  # noqa: PLR0913  # SciPy's, by keyword
     f: Callable[[Tensor], Any] | Surface,
     x0: Tensor | NDArray[Any] | Sequence[Any] | float,
-    method: str | Descent = "bfgs",
+    method: str | Descent | Routine = "bfgs",
     *,
     gradient: Callable[[Tensor], Any] | None = None,
     hessian: Callable[[Tensor], Any] | None = None,
     hessian_product: Callable[[Tensor, Tensor], Any] | Points | None = None,
+    bounds: object = None,
     callback: Callable[..., object] | None = None,
     tol: float | None = None,
     max_iter: int | None = None,
@@ -57,9 +59,14 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
     central; the forward ones are also taken where the function cannot be differentiated twice, and `message` says so.
     An `x0` that is no floating tensor becomes one in float64, an array of float32 in float32.
 
-    `method` is a name (`"bfgs"`, `"lbfgs"`, `"cg"`, `"newton_cg"`, `"steihaug"`, …: `thalweg.descent.methods()` has
-    them all) or a `descent(direction=…, step_size=…, stop=…)`. A name's settings are given by keyword: `memory=20`,
-    `step_size=armijo()`, `stop=value_change(1e-9)`. `tol` is short for `stop=gradient_norm(tol)`.
+    `method` is a name (`"bfgs"`, `"lbfgs"`, `"newton_cg"`, `"nelder_mead"`, `"cma_es"`, …: `thalweg.descent.methods()`
+    has them all) or a value, as `descent(direction=…, step_size=…, stop=…)` or `cma_es(spread=0.3)`. A name's settings
+    are given by keyword: `memory=20`, `step_size=armijo()`, `stop=value_change(1e-9)`. `tol` is short for
+    `stop=gradient_norm(tol)`, or for the tolerances of a method that goes without gradients.
+
+    For such a method `f` may return a number of Python's own, `result.jac` is `None`, and a step is an iteration of its
+    own, after which the lowest point so far is looked at. `bounds` are a pair (low, high) for each element of x0, flat,
+    `None` where there is no bound, or `scipy.optimize.Bounds`, for the methods that know them.
 
     The evaluations of the function and the Hessian products together are never more than `max_eval`; a gradient that a
     difference needs where the function was not evaluated counts as one. Without a budget, 200n steps are the most.
@@ -72,7 +79,7 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
 
     Raises:
         UnknownNameError: there is no such method, or it has no such option.
-        DescentError: parts that do not fit together, or an x0 that is empty or not finite.
+        DescentError: parts or bounds that do not fit, or an x0 that is empty, not finite or out of bounds.
         HyperparameterError: a setting out of its range.
         GradientError: a function whose value is no number or cannot be differentiated, derivatives of a wrong shape.
 
@@ -82,28 +89,30 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
     (tensor([3., 3.], dtype=torch.float64), True)
     """
     began = time.monotonic()
-    if tol is not None:
-        if "stop" in options:
-            raise DescentError("`tol` and `stop` both say when to stop; give one of them")
-        options["stop"] = stopping.gradient_norm(tol)
     start = _starting_point(x0)
-    chosen = _with_budgets(composed(method, options), max_iter, max_eval)
-    has_budget = any(rule.is_budget for rule in chosen.stop.parts)
+    chosen = chosen_by(method, options, tol)
+    within = Bounds.read(bounds, start)
+    fit_bounds(chosen, within)
+    chosen = _with_budgets(chosen, max_iter, max_eval)
+    has_budget = any(rule.is_budget for rule in _rules(chosen))
     if not has_budget:
-        chosen = _with_budgets(chosen, _ITERATIONS * start.numel(), None)
+        chosen = _stopped(chosen, chosen.usual_budget(start.numel()))
     objective = Objective(
         f.function if isinstance(f, Surface) else f,
         start.shape,
         gradient=gradient,
         hessian=hessian,
         product=_product(hessian_product),
-        differentiable_twice=chosen.direction.needs_curvature and hessian is None and hessian_product is None,
-        budget=_least(rule.count for rule in chosen.stop.parts if isinstance(rule, stopping.evaluations)),
-        deadline=began + _least(rule.limit for rule in chosen.stop.parts if isinstance(rule, stopping.seconds)),
+        differentiable_twice=chosen.derivatives == 2 and hessian is None and hessian_product is None,
+        values_only=not chosen.derivatives,
+        budget=_least(rule.count for rule in _rules(chosen) if isinstance(rule, stopping.evaluations)),
+        deadline=began + _least(rule.limit for rule in _rules(chosen) if isinstance(rule, stopping.seconds)),
     )
     if isinstance(f, Surface):
         f(start)  # checks the shape
-    seen = _Callback(callback, objective)
+    seen = Callback(callback, objective)
+    if not isinstance(chosen, Descent):
+        return _result(objective, explore(chosen, objective, start.reshape(-1), within, seen=seen, began=began))
     ending = run(chosen, objective, start.reshape(-1), seen=seen, began=began)
     if ending.status is Status.BUDGET_SPENT and not has_budget:  # something may be wrong with the function
         ending = explained(ending, objective)
@@ -139,53 +148,26 @@ def _own_copy(x0: object) -> object:
     return np.array(x0, order="C") if isinstance(x0, np.ndarray) else x0  # also one read backwards, or read-only
 
 
-def _with_budgets(method: Descent, max_iter: int | None, max_eval: int | None) -> Descent:
+def _with_budgets(method: Descent | Routine, max_iter: int | None, max_eval: int | None) -> Descent | Routine:
     """The method with the budgets that were given."""
-    stop = method.stop
     if max_eval is not None:
-        stop |= stopping.evaluations(max_eval)
+        method = _stopped(method, stopping.evaluations(max_eval))
     if max_iter is not None:
-        stop |= stopping.iterations(max_iter)
-    return type(method)(method.direction, method.step_size, stop)
+        method = _stopped(method, stopping.iterations(max_iter))
+    return method
+
+
+def _stopped(method: Descent | Routine, rule: StoppingRule) -> Descent | Routine:
+    """The method that this rule stops, too."""
+    return dataclasses.replace(method, stop=rule if method.stop is None else method.stop | rule)
+
+
+def _rules(method: Descent | Routine) -> tuple[StoppingRule, ...]:
+    return method.stop.parts if method.stop else ()
 
 
 def _least(numbers: Any) -> float:  # noqa: ANN401  # an iterator of numbers
     return min(numbers, default=math.inf)
-
-
-class _Callback:
-    """Tells the user of each step, in whichever of SciPy's two ways the callback asks for."""
-
-    def __init__(self, callback: Callable[..., object] | None, objective: Objective) -> None:
-        self._callback = callback
-        self._objective = objective
-        self._by_name = callback is not None and _parameters(callback) == {"intermediate_result"}
-
-    def __call__(self, here: Trial, nit: int) -> bool:
-        if self._callback is None:
-            return False
-        own = self._objective
-        x = here.x.clone().view(own.shape)
-        try:
-            if not self._by_name:
-                self._callback(x)
-            else:
-                jac = here.g.clone().view(own.shape)
-                self._callback(
-                    intermediate_result=Intermediate(
-                        x=x, fun=here.f, jac=jac, nit=nit, nfev=own.nfev, njev=own.njev, nhvp=own.nhvp
-                    )
-                )
-        except StopIteration:
-            return True
-        return False
-
-
-def _parameters(callback: Callable[..., object]) -> set[str]:
-    try:
-        return set(inspect.signature(callback).parameters)
-    except (TypeError, ValueError):  # a builtin that does not say
-        return set()
 
 
 def _result(objective: Objective, ending: Ending) -> Result:
@@ -204,7 +186,7 @@ def _result(objective: Objective, ending: Ending) -> Result:
     return Result(
         x=best.x.clone().view(objective.shape),
         fun=best.f,
-        jac=best.g.clone().view(objective.shape),
+        jac=None if objective.values_only else best.g.clone().view(objective.shape),
         nit=ending.nit,
         nfev=objective.nfev,
         njev=objective.njev,

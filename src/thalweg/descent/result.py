@@ -19,8 +19,8 @@ class Intermediate:
     x: Tensor
     """The point, in the shape of x0; a copy."""
     fun: float
-    jac: Tensor
-    """The gradient there, in the shape of x0; a copy."""
+    jac: Tensor | None
+    """The gradient there, in the shape of x0, a copy; `None` of a method without gradients."""
     nit: int
     nfev: int
     njev: int
@@ -32,7 +32,8 @@ class Result:
     """How a descent ended, under SciPy's names.
 
     `x` is the point that met the stopping rule, else the lowest that was seen; `fun` the value and `jac` (or `grad`)
-    the gradient there. `x` and `jac` are tensors of x0's shape, dtype and device. `nit` steps were taken; the function
+    the gradient there, `None` of a method without gradients. `x` and `jac` are tensors of x0's shape, dtype and device.
+    `nit` steps were taken; the function
     was evaluated `nfev` times, its gradient `njev` times, and `nhvp` products with its Hessian were computed, n of them
     for a dense Hessian; where those were differences of gradients, they count as these.
     `success` says that a stopping rule other than a budget was met, `status` and `message` how it ended.
@@ -40,7 +41,7 @@ class Result:
 
     x: Tensor
     fun: float
-    jac: Tensor
+    jac: Tensor | None
     nit: int
     nfev: int
     njev: int
@@ -50,7 +51,7 @@ class Result:
     message: str
 
     @property
-    def grad(self) -> Tensor:
+    def grad(self) -> Tensor | None:
         """The gradient at `x`."""
         return self.jac
 

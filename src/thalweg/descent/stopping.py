@@ -133,6 +133,18 @@ class value_change(StoppingRule):
 
 
 @dataclass(frozen=True, repr=False)
+class value_below(StoppingRule):
+    """The value is at most this; for a minimum whose value is known, or a fit that is good enough."""
+
+    value: float = number(Range(-math.inf, low_included=False))
+
+    def met(self, progress: Progress) -> str | None:
+        """Why to stop here, or `None`."""
+        value = progress.here.f
+        return f"the value is {value:.3g}, at most {self.value:g}" if value <= self.value else None
+
+
+@dataclass(frozen=True, repr=False)
 class iterations(StoppingRule):
     """So many steps at most."""
 

@@ -17,10 +17,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from thalweg.errors import FormulaError, did_you_mean
-from thalweg.formula.scalar import Level, Operation, Scalar, lift, sqrt
+from thalweg.formula.scalar import REDUCTIONS, Level, Operation, Scalar, descend, lift, sqrt
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
 Per: TypeAlias = Literal["model", "tensor", "matrix", "row", "column"]
 
@@ -60,6 +60,32 @@ def reductions_named(label: str) -> Generator[None]:
         yield
     finally:
         _names.reset(token)
+
+
+def check_alike(first: Iterable[Scalar], second: Iterable[Scalar]) -> None:
+    """Refuse what the model has one of, if one graph gathers it from elements and another from a number of its own.
+
+    Raises `FormulaError`.
+    """
+    found = _of_model(first)
+    for name, node in _of_model(second).items():
+        other = found.get(name, node)
+        if _gathers(other) != _gathers(node):
+            message = (
+                f"`{name.rsplit('.', 1)[0]}` gathers {other!r} for some parameters and {node!r} for others, and a "
+                "number is no value of their elements: gather elements in both, such as `c + 0 * g` for a number c"
+            )
+            raise FormulaError(message)
+
+
+def _of_model(roots: Iterable[Scalar]) -> dict[str, Scalar]:
+    return {n.name: n for n in descend(*roots) if n.operation in REDUCTIONS and n.level is Level.MODEL}
+
+
+def _gathers(node: Scalar) -> tuple[str, str]:
+    """What two graphs must have in common to gather one thing together."""
+    (operand,) = node.operands
+    return node.operation, "elements" if operand.level is Level.ELEMENT else repr(operand)
 
 
 def _reduce(operation: Operation, x: Scalar | float, per: Per) -> Scalar:

@@ -55,6 +55,12 @@ class Trace:
     """What changes in a call that does not move the parameter, if the chain waits for several calls."""
 
     @property
+    def ends(self) -> tuple[Scalar, ...]:
+        """All that a step computes."""
+        given = (self.cut.given,) if self.cut is not None else ()
+        return (self.parameter, *(kept.after for kept in self.states), *given)
+
+    @property
     def parts(self) -> tuple[Trace, ...]:
         """The graphs of what the chain computes by formulas, one after the other: two where a stage cuts it, else one.
 

@@ -94,16 +94,19 @@ def blocks_of(shape: Sequence[int]) -> int:
     return -(-math.prod(shape) // BLOCK)
 
 
-def quantise(values: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def quantise(values: Tensor, dtype: torch.dtype, absmax: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Codes of the values' shape, row by row, and the largest size of each block, in float32.
 
-    Without a sign, values below 0 become 0. A block with a value that is not finite has nothing else.
+    Without a sign, values below 0 become 0. A block with a value that is not finite has nothing else. What codes stood
+    for gets the same ones by the same `absmax`.
     """
     flat = values.detach().to(torch.float32, memory_format=torch.contiguous_format).reshape(-1)
     count = blocks_of(values.shape)
     padded = flat.new_zeros(count * BLOCK)
     padded[: len(flat)] = flat
-    absmax = padded.abs().reshape(count, BLOCK).amax(1) if count else flat.new_zeros(0)
+    if absmax is None:
+        absmax = padded.abs().reshape(count, BLOCK).amax(1) if count else flat.new_zeros(0)
+    absmax = absmax.to(flat.device, torch.float32)
     divisor = torch.where(absmax == 0, 1, absmax).repeat_interleave(BLOCK)[: len(flat)]
     if dtype == UNSIGNED:
         codes = MAPS[dtype].places(flat.clamp(min=0) / divisor)

@@ -34,11 +34,20 @@ _LETTERS = {
     "hessian_product": "Hv",
 }
 """How papers write what the code has to spell out."""
+
+
+def _product(a: Any, b: Any) -> Any:  # noqa: ANN401  # sympy's expressions
+    """A product, in which no factor of 1 is drawn: one stands where an option is left out."""
+    if a == 1:
+        return b
+    return a if b == 1 else sympy.Mul(a, b, evaluate=False)
+
+
 _PLAIN: Mapping[Operation, Callable[..., Any]] = {
     "add": lambda a, b: sympy.Add(a, b, evaluate=False),
     "subtract": lambda a, b: sympy.Add(a, sympy.Mul(-1, b, evaluate=False), evaluate=False),
-    "multiply": lambda a, b: sympy.Mul(a, b, evaluate=False),
-    "divide": lambda a, b: sympy.Mul(a, sympy.Pow(b, -1, evaluate=False), evaluate=False),
+    "multiply": _product,
+    "divide": lambda a, b: _product(a, sympy.S.One if b == 1 else sympy.Pow(b, -1, evaluate=False)),
     "power": lambda a, b: sympy.Pow(a, b, evaluate=False),
     "negative": lambda a: sympy.Mul(-1, a, evaluate=False),
     "absolute": sympy.Abs,

@@ -284,6 +284,8 @@ class _Planner:
             return None
         if id(node) not in self._named:
             value = self.between(node)  # which may ask for coarse values of its own
+            if value.level is Level.STEP:
+                return value  # the mean of a number is that number
             name = f"c{len(self.coarse)}"
             self._named[id(node)] = symbol(name, node.level)
             self.coarse.append(Coarse(name, value, self.depth(node)))

@@ -8,30 +8,32 @@ import torch
 
 from thalweg.errors import CheckpointError
 from thalweg.optimizer.dialect import PLUMBING
+from thalweg.optimizer.element_states import without_codes
 from thalweg.optimizer.expected import Expected
 from thalweg.optimizer.positions import CONTROLLERS, misfit, positions_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from thalweg.chain import Chain
+    from thalweg.formula import Schedule
     from thalweg.optimizer.dialect import Dialect
 
 OWN = ("params", "chain", "state_dtype")
 """Entries of a group that are the optimizer's own, whatever the saved ones are."""
 
 
-def as_plain(state_dict: dict[str, Any]) -> dict[str, Any]:
-    """A state dict of plain dictionaries: it can be read without us.
+def as_plain(state_dict: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """A state dict of plain dictionaries: it can be read without us, that of a drop-in by torch's optimizer.
 
     Its groups name their chain by its form, and say where the controllers in it stand.
     """
+    plain = dict if dialect.shows_codes else without_codes
     state_dict["state"] = {
-        key: dict(state) if isinstance(state, dict) else state for key, state in state_dict["state"].items()
+        key: plain(state) if isinstance(state, dict) else state for key, state in state_dict["state"].items()
     }
     for group in state_dict["param_groups"]:
         if "chain" in group:
-            positions = positions_of(group["chain"])
+            positions = positions_of(group["chain"].schedules | dialect.schedules_beside(group))
             if positions:
                 group[CONTROLLERS] = positions
             group["chain"] = group["chain"].form
@@ -58,7 +60,8 @@ def check_fits(state_dict: Mapping[str, Any], groups: Sequence[dict[str, Any]], 
             raise CheckpointError(message)
         _check_settings(saved, group)
         if chain is not None:
-            _check_positions(saved.get(CONTROLLERS, {}), chain, standing)
+            schedules = chain.schedules | dialect.schedules_beside(group)
+            _check_positions(saved.get(CONTROLLERS, {}), schedules, standing)
         settings = {name: value for name, value in saved.items() if name not in (*OWN, CONTROLLERS)}
         expected = Expected({**group, **settings}, dialect)
         for key, parameter in zip(saved["params"], group["params"], strict=True):
@@ -91,11 +94,14 @@ def _check_settings(saved: Mapping[str, Any], group: Mapping[str, Any]) -> None:
         raise CheckpointError(message)
 
 
-def _check_positions(positions: Any, chain: Chain, standing: dict[int, Mapping[str, Any]]) -> None:  # noqa: ANN401  # a file may hold anything
-    """Refuse positions that the controllers of a chain cannot take."""
+def _check_positions(
+    positions: Any,  # noqa: ANN401  # a file may hold anything
+    schedules: Mapping[str, Schedule],
+    standing: dict[int, Mapping[str, Any]],
+) -> None:
+    """Refuse positions that the controllers of schedules cannot take."""
     if not isinstance(positions, dict):
         raise CheckpointError(f"the state's `{CONTROLLERS}` is {positions!r}, and no dictionary")
-    schedules = chain.schedules
     for name, states in cast("dict[str, Any]", positions).items():
         if name in schedules:
             why = misfit(schedules[name], states, standing)

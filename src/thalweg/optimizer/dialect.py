@@ -17,7 +17,7 @@ from thalweg.optimizer.state_dtypes import StateDtypes, state_names
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from thalweg.formula import Trace, Value
+    from thalweg.formula import Schedule, Trace, Value
 
 _SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum", "swa_lr")
 _COUNTS = ("steps", CALLS, SKIPS, CONTROLLERS)
@@ -46,6 +46,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def shows_codes(self) -> bool:
+        """Whether states in 8 bits stand in `state_dict` as they are kept; or else as the numbers that they are."""
+        ...
+
+    @property
     def rows_only(self) -> bool:
         """Whether gradients must be sparse, and rows without one stay whatever the formula does."""
         ...
@@ -62,6 +67,10 @@ class Dialect(Protocol):
         """The chain that a group's entries say now."""
         ...
 
+    def schedules_beside(self, group: Mapping[str, Any]) -> dict[str, Schedule]:
+        """What drives numbers of the group that are not its chain's, by their names there."""
+        ...
+
 
 class ChainDialect:
     """A chain as its user wrote it: a group's entries are the names of the chain's numbers."""
@@ -71,6 +80,7 @@ class ChainDialect:
         self.state_names: Mapping[str, str] = {}
         self.keeps_step = True
         self.optional_states: frozenset[str] = frozenset()
+        self.shows_codes = True
         self.rows_only = False
 
     def complete(self, group: dict[str, Any]) -> None:
@@ -99,7 +109,7 @@ class ChainDialect:
 
     def mend(self, group: dict[str, Any]) -> None:
         """Have the schedules go on where those of a loaded group stood."""
-        take_positions(group)
+        take_positions(group, group["chain"].schedules)
 
     def read(self, group: Mapping[str, Any]) -> Chain:
         """The group's chain with the group's numbers; what a schedule drives stays a schedule's."""
@@ -112,6 +122,10 @@ class ChainDialect:
                 raise ChainError(message)
         given: dict[str, Value] = {name: group[name] for name in numbers}
         return chain.replace({n: v for n, v in given.items() if not callable(numbers[n]) or callable(v)}, *traces)
+
+    def schedules_beside(self, group: Mapping[str, Any]) -> dict[str, Schedule]:  # noqa: ARG002  # whatever the group is
+        """Nothing: all numbers are the chain's."""
+        return {}
 
 
 def _own_dtypes(group: Mapping[str, Any], chain: Chain, traces: Sequence[Trace]) -> StateDtypes:

@@ -54,6 +54,22 @@ def keep_sizes(entries: dict[str, Any], name: str, sizes: torch.Tensor | None) -
         entries[absmax_of(name)] = sizes
 
 
+def name_in_state(name: str, names: Mapping[str, str]) -> str:
+    """What an entry of a parameter's state is called; `name` is as in the formula, `names` says what is otherwise."""
+    slot = name.removesuffix(absmax_of(""))
+    own = names.get(slot, slot)
+    return own if slot == name else absmax_of(own)
+
+
+def without_codes(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A parameter's state with numbers where codes are; the sizes of their blocks stay, to find the same codes by."""
+    made = dict(state)
+    for name, value in state.items():
+        if isinstance(value, torch.Tensor) and value.dtype in MAPS and _fits(state.get(absmax_of(name)), value):
+            made[name] = dequantise(value, state[absmax_of(name)])
+    return made
+
+
 def as_wanted(state: Mapping[str, Any], wanted: Mapping[str, torch.dtype]) -> dict[str, Any]:
     """A parameter's state with its entries in 8 bits where such a dtype is wanted of them, and not in them elsewhere.
 
@@ -66,8 +82,11 @@ def as_wanted(state: Mapping[str, Any], wanted: Mapping[str, torch.dtype]) -> di
             continue
         if value.dtype in MAPS and _fits(made.get(absmax_of(name)), value):
             value = made[name] = dequantise(value, made.pop(absmax_of(name)))
-        if dtype in MAPS and value.is_floating_point():
-            made[name], made[absmax_of(name)] = quantise(value, dtype)
+        if not value.is_floating_point():
+            continue
+        sizes = made.pop(absmax_of(name), None)  # of numbers that were codes before
+        if dtype in MAPS:
+            made[name], made[absmax_of(name)] = quantise(value, dtype, sizes if _fits(sizes, value) else None)
     return made
 
 

@@ -9,7 +9,7 @@ import torch
 
 from thalweg.errors import CheckpointError
 from thalweg.optimizer.dropin.dialect import TorchDialect
-from thalweg.optimizer.element_states import as_wanted
+from thalweg.optimizer.element_states import as_wanted, name_in_state
 from thalweg.optimizer.fitting import IDENTITY, SavedGroup, SavedState, rule_of
 from thalweg.optimizer.phrase import Formula
 from thalweg.optimizer.positions import schedules_of
@@ -80,7 +80,7 @@ class Import:
         own_names = {theirs: own for own, theirs in self.phrase.states.items()}
         dialect = self.language.dialect
         idle = dialect.optional_states - own_names.keys()
-        renamed = {own_names.get(name, name): value for name, value in entries.items() if name not in idle}
+        renamed = {name_in_state(name, own_names): value for name, value in entries.items() if name not in idle}
         if renamed and not dialect.keeps_step:
             renamed["step"] = 1.0  # all that torch knows: it is not the first step
         return SavedState(renamed, self.group)

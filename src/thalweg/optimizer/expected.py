@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from thalweg.kernels.eight_bits import MAPS
-from thalweg.optimizer.element_states import as_wanted
+from thalweg.optimizer.element_states import as_wanted, name_in_state
 from thalweg.optimizer.reading import Reading
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Expected:
 
     def _likes(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
         names = self._dialect.state_names
-        return {names.get(n, n): like for n, like in self._reading.states_of(parameter).items()}
+        return {name_in_state(n, names): like for n, like in self._reading.states_of(parameter).items()}
 
 
 def _wrong_count(value: object) -> str | None:

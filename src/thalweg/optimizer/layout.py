@@ -189,8 +189,8 @@ def _launch(
 ) -> Launch:
     parameters = [member.parameter for member in members]
     has_codes = members[0].reading.keeps_codes(members[0].whole)
-    _check_backend(plan, backend, parameters[0], has_codes=has_codes, capturable=counts is not None)
-    bind: Any = _binder(backend, parameters[0], without_triton=bool(plan.noise) or has_codes)
+    _check_layout(parameters[0], has_codes=has_codes)
+    bind: Any = _binder(backend, parameters[0])
     if parameters[0].is_complex():
         bind = functools.partial(PartsBinding, bind)
     wanted = [name for slot in plan.slots[2:] for name in (slot, absmax_of(slot)) if name in arrays[0]]
@@ -227,7 +227,7 @@ def _launch(
     check = bind(CHECK, parameters, own, guard=True) if looks == "first" and not gathers else None
     if counts is not None:
         counted = counts.counted(members, is_late=is_late)
-        binding = bind(plan, parameters, own, guard=guard, counted=counted, waits=looks == "first")
+        binding = bind(plan, parameters, own, guard=guard, counted=counted, waits=looks == "first", **further)
         return CapturableLaunch(plan, members, binding, check, coarse_states, counts=counts)
     bound = bind(plan, parameters, own, guard=guard, **further)
     return Launch(plan, members, bound, check, coarse_states, exchange)
@@ -246,15 +246,8 @@ def _bind_parts(
     return ShardsBinding(bind, plan, parts, states, exchange, guard=guard, keys=keys)
 
 
-def _check_backend(plan: Plan, backend: Backend, parameter: Tensor, *, has_codes: bool, capturable: bool) -> None:
-    """Refuse what a backend cannot do yet."""
-    if plan.noise and backend == "triton":
-        message = "the triton backend draws no random numbers yet, which this chain needs; use backend='reference'"
-        raise BackendError(message)
-    if has_codes and backend == "triton":
-        raise BackendError("the triton backend keeps no states in 8 bits yet; use backend='reference'")
-    if capturable and (plan.noise or has_codes):
-        raise BackendError("`capturable` is not to be had with random numbers or states in 8 bits; leave it out")
+def _check_layout(parameter: Tensor, *, has_codes: bool) -> None:
+    """Refuse a gradient whose rows have no states of their own."""
     if has_codes and is_sparse(parameter):
         message = (
             "a gradient is sparse, and its parameter has states in 8 bits, whose blocks no row has for itself; choose "
@@ -263,14 +256,14 @@ def _check_backend(plan: Plan, backend: Backend, parameter: Tensor, *, has_codes
         raise BackendError(message)
 
 
-def _binder(backend: Backend, parameter: Tensor, *, without_triton: bool = False) -> Any:  # noqa: ANN401  # a class of bindings
+def _binder(backend: Backend, parameter: Tensor) -> Any:  # noqa: ANN401  # a class of bindings
     if parameter.device.type == "meta":
         message = "a parameter is on the meta device and has no values to step; load the model first"
         raise ParameterError(message)
     on_cpu = parameter.device.type == "cpu" and parameter.layout == torch.strided
     on_gpu = parameter.device.type == "cuda" and parameter.layout == torch.strided
     has_triton = importlib.util.find_spec("triton") is not None
-    if backend == "triton" or (backend == "auto" and on_gpu and has_triton and not without_triton):
+    if backend == "triton" or (backend == "auto" and on_gpu and has_triton):
         from thalweg.kernels.triton.binding import TritonBinding  # noqa: PLC0415  # only where it is used
 
         return TritonBinding

@@ -8,6 +8,7 @@ import torch
 
 from thalweg.errors import ParameterError
 from thalweg.kernels.layout import wanted_strides
+from thalweg.optimizer.sharding import is_spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -25,7 +26,8 @@ class Stack:
     """Members alike in chain, group, shape and layout: b tensors of a shape that is seen as m × n.
 
     `given` and `direction` are `(b, *shape)`, laid out as the members are; `states` are (b, …), by their names in the
-    chain.
+    chain. Where this process has parts of them alone, `given` and `direction` are of these, and `states`, which all
+    processes have alike, of the whole tensors.
     """
 
     def __init__(self, part: MatrixPart, members: Sequence[Member]) -> None:
@@ -38,7 +40,7 @@ class Stack:
         self.given = blank.new_empty_strided(size, (parameter.numel(), *before))
         same = before == behind
         self.direction = self.given if same else blank.new_empty_strided(size, (parameter.numel(), *behind))
-        self.states = part.begin(self.given, members[0].reading.numbers)
+        self.states = part.begin(blank.expand(len(members), *members[0].whole.shape), members[0].reading.numbers)
         self._places = {member.place: at for at, member in enumerate(members)}
 
     def at(self, member: Member) -> int:
@@ -48,7 +50,7 @@ class Stack:
     def holds(self, member: Member, entries: Entries, names: Mapping[str, str]) -> bool:
         """Whether the states that a member has lie here."""
         return member.place in self._places and all(
-            (value := entries.get(names.get(name, name))) is not None and value.data_ptr() == own.data_ptr()
+            (value := entries.get(names.get(name, name))) is not None and _is_same(value, own)
             for name, own in self.states_of(member).items()
         )
 
@@ -61,8 +63,9 @@ class Stack:
         for name, own in self.states_of(member).items():
             called = names.get(name, name)
             value = entries.get(called)
-            if value is None or value.data_ptr() == own.data_ptr():
+            if value is None or _is_same(value, own):
                 continue
+            value = value.full_tensor() if is_spread(value) else value
             if value.shape != own.shape:
                 message = (
                     f"{member.name} keeps a state `{called}` of shape {tuple(own.shape)}, and has one of shape "
@@ -114,6 +117,10 @@ class MatrixStates:
         self._stacks.clear()
 
 
+def _is_same(value: Tensor, own: Tensor) -> bool:
+    return not is_spread(value) and value.data_ptr() == own.data_ptr()
+
+
 def strides_of(member: Member) -> tuple[tuple[int, ...], ...]:
     """How the direction that a matrix method is given must lie, and the one that it makes."""
     by_row = member.reading.keeps_codes(member.whole)
@@ -122,5 +129,6 @@ def strides_of(member: Member) -> tuple[tuple[int, ...], ...]:
 
 def _kind(member: Member) -> Hashable:
     parameter = member.parameter
-    key = (id(member.reading), member.formula.structure, parameter.shape, parameter.dtype, parameter.device)
-    return (*key, strides_of(member))
+    key = (id(member.reading), member.formula.structure, member.whole.shape, parameter.dtype, parameter.device)
+    lies = () if member.shard is None else (id(member.shard.whole.device_mesh), member.shard.whole.placements)
+    return (*key, *lies, strides_of(member))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import sys
 import threading
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 import torch
 import torch.optim.optimizer as torch_optimizer
@@ -29,6 +30,7 @@ from thalweg.optimizer.complex_parameters import check_complex
 from thalweg.optimizer.curvature_arrays import CurvatureArrays
 from thalweg.optimizer.curvatures import as_estimates, estimate, estimator_for, is_due, is_finite
 from thalweg.optimizer.dialect import ChainDialect, Dialect
+from thalweg.optimizer.element_states import name_in_state
 from thalweg.optimizer.evaluating import moved_to_evaluation
 from thalweg.optimizer.given import Parameters, as_groups, check_parameters
 from thalweg.optimizer.layout import Backend, NonFinite
@@ -36,6 +38,7 @@ from thalweg.optimizer.members import members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.routing import RoutedDialect, routed
 from thalweg.optimizer.selection import kinds, with_roles
+from thalweg.optimizer.sharding import is_spread
 from thalweg.optimizer.state_dtypes import Asked, StateDtypes, state_names
 from thalweg.optimizer.state_request import asks_for_states
 from thalweg.optimizer.stepper import Stepper
@@ -72,10 +75,11 @@ class Optimizer(torch.optim.Optimizer):
     rules that step by it, where not as their papers do: see `estimate_curvature`.
 
     `state_dtype` is the dtype that states are kept in, where it is not to be the parameter's: one for all, or one for
-    each by its name in the chain, as `{"m": torch.bfloat16, "v": "8bit"}`; a group may have its own. They are computed
-    in float32 (for parameters in float64, in that) and rounded to the nearest. `"8bit"` is in blocks of 256 with a
-    scale each (Dettmers et al. 2022, arXiv:2110.02861). One for all makes copies of the parameter, such as averages,
-    and sums of gradients only ever wider. A second moment in bfloat16 rises and does not fall again.
+    each by its name in the chain, as `{"m": torch.bfloat16, "v": "8bit"}`, in a drop-in by torch's name; a group may
+    have its own. They are computed in float32 (for parameters in float64, in that) and rounded to the nearest. `"8bit"`
+    is in blocks of 256 with a scale each (Dettmers et al. 2022, arXiv:2110.02861). One for all makes copies of the
+    parameter, such as averages, and sums of gradients only ever wider. A second moment in bfloat16 rises and does not
+    fall again.
 
     Raises `ParameterError` for parameters that cannot be stepped, `ChainError` or `FormulaError` for a chain that does
     not compose, `HyperparameterError` for a number out of range, `UnknownNameError` for a state that is not there.
@@ -117,10 +121,11 @@ class Optimizer(torch.optim.Optimizer):
         self._begin(
             groups,
             dialect,
-            {"maximize": maximize, **({} if state_dtype is None else {"state_dtype": dtypes})},
+            {"maximize": maximize},
             nonfinite=nonfinite,
             backend=backend,
             capturable=capturable,
+            state_dtype=state_dtype,
         )
         if dtypes.named:
             chains: list[Chain] = [group["chain"] for group in self.param_groups]
@@ -140,6 +145,7 @@ class Optimizer(torch.optim.Optimizer):
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
         capturable: bool = False,
+        state_dtype: Asked = None,
     ) -> None:
         """What the drop-ins share with a chain of one's own."""
         if nonfinite not in get_args(NonFinite):
@@ -158,7 +164,8 @@ class Optimizer(torch.optim.Optimizer):
         self.skipped = 0
         """How many steps were left out because a gradient was not finite."""
         self._lock = threading.Lock()
-        super().__init__(groups, defaults)
+        own = {} if state_dtype is None else {"state_dtype": StateDtypes.read(state_dtype)}
+        super().__init__(groups, {**defaults, **own})
         self._watched_state()
 
     @property
@@ -258,7 +265,7 @@ class Optimizer(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """The state and the groups, as torch has them; a group's chain is there as text."""
         self.wait()
-        return as_plain(super().state_dict())
+        return as_plain(super().state_dict(), self._dialect)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state that `state_dict` gave, of this optimizer or of the torch optimizer of the same name.
@@ -283,6 +290,15 @@ class Optimizer(torch.optim.Optimizer):
         for parameter, state in self._watched_state().items():
             states[parameter] = {n: _alone(v) for n, v in state.items()} if isinstance(state, dict) else state  # pyright: ignore[reportUnnecessaryIsInstance]  # or what a user has put there
         return super().__getstate__() | {"state": states} | {name: getattr(self, name) for name in _OWN_FIELDS}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        for group in self.param_groups:
+            for gradient in (parameter.grad for parameter in group["params"]):
+                if is_spread(gradient):  # torch 2.13 cannot copy what is a view of FSDP's memory
+                    memo.setdefault(id(gradient), gradient.detach().clone())
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return copied
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         known = set(state.get("defaults", self.__dict__.get("defaults", ())))
@@ -347,7 +363,7 @@ class Optimizer(torch.optim.Optimizer):
             for parameter, key in zip(group["params"], saved["params"], strict=True):
                 state = loaded["state"].get(key, {})
                 for kept, like in reading.states_of(parameter).items():
-                    name = self._dialect.state_names.get(kept, kept)
+                    name = name_in_state(kept, self._dialect.state_names)
                     if name in state and like.dtype != parameter.dtype:
                         self.state[parameter][name] = state[name].to(parameter.device, like.dtype)
 

@@ -14,7 +14,6 @@ from thalweg.optimizer.selection import kinds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from thalweg.chain import Chain
     from thalweg.formula import Schedule
     from thalweg.optimizer.dialect import Dialect
 
@@ -39,7 +38,8 @@ class Controller(Protocol):
 def schedules_of(group: Mapping[str, Any], dialect: Dialect) -> dict[str, Schedule]:
     """The group's numbers that a schedule drives."""
     chain = dialect.read(group)
-    return {name: value for name, value in chain.numbers(*chain.traces(kinds(group, chain))).items() if callable(value)}
+    numbers = chain.numbers(*chain.traces(kinds(group, chain)))
+    return {n: value for n, value in numbers.items() if callable(value)} | dialect.schedules_beside(group)
 
 
 def counts_of(group: Mapping[str, Any], dialect: Dialect) -> set[str]:
@@ -65,19 +65,19 @@ def states_in(schedule: object) -> list[dict[str, Any]]:
     return [controller.state_dict() for controller in controllers_in(schedule)]
 
 
-def positions_of(chain: Chain) -> dict[str, list[dict[str, Any]]]:
-    """Where the controllers of a chain stand, by the number that they drive."""
-    positions = {name: states_in(schedule) for name, schedule in chain.schedules.items()}
+def positions_of(schedules: Mapping[str, Schedule]) -> dict[str, list[dict[str, Any]]]:
+    """Where the controllers of schedules stand, by the number that they drive."""
+    positions = {name: states_in(schedule) for name, schedule in schedules.items()}
     return {name: states for name, states in positions.items() if states}
 
 
-def take_positions(group: dict[str, Any]) -> None:
-    """Take what a loaded group says of where the controllers stood out of it, and have its chain's go on from there.
+def take_positions(group: dict[str, Any], schedules: Mapping[str, Schedule]) -> None:
+    """Take what a loaded group says of where the controllers stood out of it, and have those in schedules go on there.
 
     `misfit` must have been asked before.
     """
     saved = group.pop(CONTROLLERS, {})
-    for name, schedule in group["chain"].schedules.items():
+    for name, schedule in schedules.items():
         if name in saved:
             for controller, state in zip(controllers_in(schedule), saved[name], strict=True):
                 controller.load_state_dict(state)

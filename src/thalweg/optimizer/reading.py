@@ -174,7 +174,7 @@ class Reading:
         self.chain = chain = self._dialect.read(group)
         maximize = bool(group.get("maximize", False))
         own = [formula_of(chain, kind, maximize=maximize) for kind in kinds(group, chain)]
-        self._dtypes = StateDtypes.read(group.get("state_dtype"))
+        self._dtypes = StateDtypes.read(group.get("state_dtype")).renamed(self._dialect.state_names)
         self.structure = (str(self._dtypes), *(formula.structure for formula in own))
         self._formulas = dict(zip(map(id, group["params"]), own, strict=True))
         traces = [formula.trace for formula in {formula.structure: formula for formula in own}.values()]

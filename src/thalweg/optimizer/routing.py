@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from thalweg.chain import Chain, Route
+    from thalweg.formula import Schedule
 
 
 def routed(params: Any, route: Route, given: Mapping[str, Role]) -> list[dict[str, Any]]:  # noqa: ANN401  # as an optimizer takes them
@@ -61,6 +62,7 @@ class RoutedDialect:
         self.state_names = self._any.state_names
         self.keeps_step = self._any.keeps_step
         self.optional_states = self._any.optional_states
+        self.shows_codes = self._any.shows_codes
         self.rows_only = False
 
     def complete(self, group: dict[str, Any]) -> None:
@@ -76,6 +78,10 @@ class RoutedDialect:
     def read(self, group: Mapping[str, Any]) -> Chain:
         """The group's chain with the group's numbers."""
         return self._any.read(group)
+
+    def schedules_beside(self, group: Mapping[str, Any]) -> dict[str, Schedule]:
+        """Nothing: all numbers are the chain's."""
+        return self._any.schedules_beside(group)
 
 
 def _first(keys: Sequence[str], name: str | None, role: Role | None) -> str | None:

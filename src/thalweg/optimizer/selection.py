@@ -10,7 +10,7 @@ from torch import nn
 from thalweg.chain import stages
 from thalweg.errors import ChainError, ParameterError, UnknownNameError, did_you_mean
 from thalweg.optimizer.roles import ROLES, Role, doubts, match, matching, roles
-from thalweg.optimizer.sharding import is_cut
+from thalweg.optimizer.sharding import check_stackable, is_cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -45,7 +45,8 @@ def kinds(group: Mapping[str, Any], chain: Chain) -> list[Kind]:
             raise ChainError(message)
         if chain.wholes and isinstance(tensor, torch.Tensor):  # torch says what is wrong with anything else
             _check_whole(chain, kind, called, tuple(tensor.shape), role)
-            _refuse_cut(chain, kind, called, tensor)
+            if chain.whole_for(kind) is not None and is_cut(tensor):
+                check_stackable(tensor, called)
         found.append(kind)
     return found
 
@@ -77,18 +78,6 @@ def _check_whole(chain: Chain, kind: Kind, called: str, shape: tuple[int, ...], 
             "one that takes over, as adam(skip='matrix')"
         )
         raise ChainError(message)
-
-
-def _refuse_cut(chain: Chain, kind: Kind, called: str, tensor: torch.Tensor) -> None:
-    """Refuse a parameter of which this process has a part alone, where a matrix method needs the whole of it."""
-    stage = chain.whole_for(kind)
-    if stage is not None and is_cut(tensor):
-        message = (
-            f"{stage.rule.name} needs the whole of {called}, which is cut and lies on several processes "
-            f"({tensor.placements}); keep it whole on each, as DistributedDataParallel does or `fully_shard` with "  # pyright: ignore[reportAttributeAccessIssue]
-            "`ignored_params`, or give it another rule"
-        )
-        raise ParameterError(message)
 
 
 def _is_matrix(entry: object) -> bool:

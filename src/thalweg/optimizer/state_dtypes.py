@@ -127,6 +127,11 @@ class StateDtypes:
         }
         return {name: dtype.itemsize + (dtype == SIGNED) * 4 / BLOCK for name, dtype in dtypes.items()}
 
+    def renamed(self, names: Mapping[str, str]) -> StateDtypes:
+        """The same with states called as in the formula, where they are called otherwise: `names` says how."""
+        own = {other: name for name, other in names.items()}
+        return StateDtypes(self.each, {own.get(name, name): text for name, text in self.named.items()})
+
     def within(self, known: Collection[str]) -> StateDtypes:
         """The same for states of these names only."""
         return StateDtypes(self.each, {name: text for name, text in self.named.items() if name in known})

@@ -28,7 +28,6 @@ from thalweg.optimizer.matrix_states import MatrixStates
 from thalweg.optimizer.members import first_number, members_of
 from thalweg.optimizer.reading import Reading
 from thalweg.optimizer.rounds import Rounds
-from thalweg.optimizer.sharding import part_of
 from thalweg.optimizer.sparse import check_layouts
 
 if TYPE_CHECKING:
@@ -333,7 +332,7 @@ class Stepper:
     def _take_matrix_states(self, members: Sequence[Member]) -> None:
         """Room for the states of matrix methods: what is in the parameters' states lies there from now on."""
         names = self._dialect.state_names
-        grown = self._matrices.take(members, lambda member: _local(self._state[member.whole]), names)
+        grown = self._matrices.take(members, lambda member: self._state[member.whole], names)
         for stack in grown:
             for member in stack.members:
                 entries = self._state[member.whole]
@@ -365,11 +364,6 @@ class Stepper:
         self._layouts.clear()
         self._matrices.forget()
         self._layout = None
-
-
-def _local(entries: dict[str, Any]) -> dict[str, Any]:
-    """A parameter's entries as they are on this process; a matrix method steps none that is cut."""
-    return {name: part_of(value) for name, value in entries.items()}
 
 
 def _same(group: dict[str, Any], before: Sequence[Tensor]) -> bool:

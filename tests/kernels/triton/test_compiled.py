@@ -22,10 +22,11 @@ from descents import RULES, usual_chain
 from thalweg.chain.clip import clip
 from thalweg.errors import BackendError
 from thalweg.kernels import CHECK, plan
+from thalweg.kernels.triton.body import THREADS
 from thalweg.kernels.triton.compile import build, kernel_for, load
 from thalweg.kernels.triton.constants import THREADS as FOR_CONSTANTS
 from thalweg.kernels.triton.constants import emit_constants
-from thalweg.kernels.triton.emit import THREADS, emit
+from thalweg.kernels.triton.emit import emit
 from thalweg.kernels.triton.tile_emit import emit_tiles
 
 if TYPE_CHECKING:
@@ -154,6 +155,33 @@ def test_so_do_tiles_of_matrices_that_are_narrow_or_low(width: int, target: str)
     for place in range(len(planned.passes)):
         text = emit_tiles(planned, "float32", width=width, guard=True, place=place)
         assert build(text, TARGETS[target], threads=THREADS).asm
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_random_numbers_and_states_in_8_bits_compile_and_need_no_stack(dtype: str, target: str) -> None:
+    text = emit(
+        plan(tw.chain(tw.adam(), tw.step(0.1), tw.stochastic_rounding()).trace()),
+        dtype,
+        guard=True,
+        dtypes={"m": "int8", "v": "uint8"},
+    )
+    kernel = build(text, TARGETS[target], threads=THREADS)
+    if target == "sm_90":
+        registers, stack = resources(kernel)
+        assert stack == 0
+        assert registers <= 168
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_tiles_that_draw_compile(target: str) -> None:
+    text = emit_tiles(
+        plan(tw.chain(tw.adafactor(), tw.step(0.1), tw.stochastic_rounding()).trace()),
+        "bfloat16",
+        width=128,
+        guard=True,
+    )
+    assert build(text, TARGETS[target], threads=THREADS).asm
 
 
 @pytest.mark.parametrize("target", TARGETS)

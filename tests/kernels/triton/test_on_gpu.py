@@ -81,6 +81,18 @@ def test_half_precision_is_rounded_as_on_the_cpu(dtype: torch.dtype, triton: str
     assert compare(ADAM, dtype, triton) == 0
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_random_rounding_and_states_in_8_bits_are_those_of_the_cpu(dtype: torch.dtype, triton: str) -> None:
+    chain, kept = tw.chain(tw.adam(), tw.step(1e-2), tw.stochastic_rounding(seed=2**40 + 5)), []
+    for tensors, backend in ((on_gpu(dtype=dtype), triton), (parameters(ALL_SHAPES, dtype), "reference")):
+        optimizer: Any = tw.Optimizer(tensors, chain, backend=backend, state_dtype="8bit")
+        for k in range(3):
+            give(tensors, k)
+            optimizer.step()
+        kept.append([value.cpu() for t in tensors for value in (t.detach(), *optimizer.state[t].values())])
+    assert all(torch.equal(a, b) for a, b in zip(*kept, strict=True))
+
+
 @pytest.mark.parametrize("kind", ["euclidean", "largest"])
 @pytest.mark.parametrize("per", ["model", "tensor"])
 def test_sums_are_those_of_the_reference(per: str, kind: str, triton: str) -> None:

@@ -52,6 +52,48 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(name: str) -> None:
     assert equal(descend(second, tensors, 4), uninterrupted)
 
 
+@pytest.mark.parametrize("way", ["state_dict", "a file"])
+@pytest.mark.parametrize("shares", [False, True], ids=["its own", "the chain's, too"])
+def test_a_controller_of_the_methods_own_number_goes_on_where_it_stood(way: str, shares: bool, tmp_path: Path) -> None:
+    made = []
+    for _ in range(2):
+        controller = tw.plateau(0.5, factor=0.5, patience=0)
+        chain = tw.chain(tw.adam(), tw.step(0.1 * controller if shares else 0.1))
+        tensors = starts()[:2]
+        groups = [{"params": [(name, tensor)]} for name, tensor in zip("ab", tensors, strict=True)]
+        made.append((tw.SAM(groups, chain, rho=controller), controller, tensors))
+    (first, before, tensors), (second, after, others) = made
+    for _ in range(4):
+        descend(first, tensors, 1)
+        before.update(1.0)
+    if way == "state_dict":
+        file = io.BytesIO()
+        torch.save(first.state_dict(), file)
+        file.seek(0)
+        second.load_state_dict(torch.load(file, weights_only=True))
+    else:
+        tw.save(first, tmp_path / "state")
+        tw.load(second, tmp_path / "state")
+    assert after.state_dict() == before.state_dict()
+    assert all("controllers" not in group for group in second.param_groups)
+    for own, other in zip(others, tensors, strict=True):
+        own.data.copy_(other.data)
+    assert equal(descend(second, others, 2), descend(first, tensors, 2))
+    assert [group["rho"] for group in second.param_groups] == [0.0625] * 2
+    copied = copy.deepcopy(first)
+    before.update(1.0)
+    descend(copied, copied.param_groups[0]["params"] + copied.param_groups[1]["params"], 1)
+    assert copied.param_groups[0]["rho"] == 0.0625
+
+
+def test_where_a_controller_stood_that_is_no_more_is_refused() -> None:
+    first = tw.SAM(starts(), DESCENT, rho=tw.plateau(0.5))
+    state = first.state_dict()
+    state["param_groups"][0]["controllers"]["rho"] = []
+    with pytest.raises(CheckpointError, match="`rho`: 0 controllers were saved"):
+        tw.SAM(starts(), DESCENT, rho=tw.plateau(0.5)).load_state_dict(state)
+
+
 def quiet(name: str) -> dict[str, Any]:
     """Without noise, whose generator is the user's to keep."""
     return {"eps": 0.0} if name == "entropy_sgd" else {}

@@ -29,11 +29,13 @@ def one_of(name: str) -> torch.Tensor:
 
 
 @every_name
-def test_the_arguments_are_torchs_in_torchs_order_with_torchs_defaults_and_two_of_our_own(name: str) -> None:
+def test_the_arguments_are_torchs_in_torchs_order_with_torchs_defaults_and_a_few_of_our_own(name: str) -> None:
     found = inspect.signature(ours(name)).parameters
     expected = inspect.signature(theirs(name)).parameters
     assert list(found)[: len(expected)] == list(expected)
-    assert list(found)[len(expected) :] == ["nonfinite", "backend"]
+    own = list(found)[len(expected) :]
+    assert own == ["nonfinite", "backend", *(["state_dtype"] if name != "Muon" else [])]
+    assert all(found[argument].kind is inspect.Parameter.KEYWORD_ONLY for argument in own)
     assert all(found[argument].default == expected[argument].default for argument in expected)
     assert all(found[argument].kind == expected[argument].kind for argument in expected)
 

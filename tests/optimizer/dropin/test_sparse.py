@@ -228,7 +228,7 @@ def test_an_index_outside_is_refused_before_anything_is_written(backend: Backend
 def test_its_arguments_and_groups_are_torchs() -> None:
     found = inspect.signature(tw.SparseAdam).parameters
     expected = inspect.signature(torch.optim.SparseAdam).parameters
-    assert list(found) == [*expected, "nonfinite", "backend"]
+    assert list(found) == [*expected, "nonfinite", "backend", "state_dtype"]
     assert all(found[name].default == expected[name].default for name in expected)
     optimizers = [make([one_parameter()]) for make in (tw.SparseAdam, torch.optim.SparseAdam)]
     assert repr(optimizers[0]) == repr(optimizers[1])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from thalweg.kernels.columns import CODES, KEY, table_columns
 from thalweg.kernels.geometry import as_stack
-from thalweg.kernels.numba.blocks import CODES, table_columns
 from thalweg.kernels.numba.compile import compile_kernel
 from thalweg.kernels.numba.emit import emit
 from thalweg.kernels.numba.gathering import Gathering
@@ -60,14 +60,14 @@ class NumbaBinding:
         pieces = bands(list(map(as_stack, shapes)), few=plan.sums_columns) if plan.is_by_row else stretches(sizes)
         columns = table_columns(plan, dtypes)
         self._block = Block(len(parameters), len(columns), len(plan.constants), precision, pieces)
-        if "#key" in columns:
-            self._block.addresses[:, columns.index("#key")] = keys
+        if KEY in columns:
+            self._block.addresses[:, columns.index(KEY)] = keys
         self._gathering = Gathering(plan, shapes, pieces, precision) if plan.levels else None
         if self._gathering is not None:
             self._block.set_words(self._gathering.words())
         for place, state in enumerate(states):
             for column, slot in enumerate(columns[2:], start=2):
-                if slot == "#key":
+                if slot == KEY:
                     continue
                 self._block.addresses[place, column] = state[slot].data_ptr()
         by_row = by_row or plan.is_by_row or any(one in CODES for one in dtypes.values())

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thalweg.kernels import eight_bits, noise
+from thalweg.kernels import noise
+from thalweg.kernels.columns import BLOCK, CODES, KEY, table_columns
 from thalweg.kernels.eight_bits import absmax_of
 from thalweg.kernels.numba.language import NUMBA
 from thalweg.kernels.walk import print_graph
@@ -18,18 +19,8 @@ if TYPE_CHECKING:
 
     from thalweg.kernels.plan import Pass, Plan
 
-CODES = tuple(str(dtype).removeprefix("torch.") for dtype in eight_bits.MAPS)
-"""The dtypes of states in 8 bits, by torch's names."""
-BLOCK = noise.BLOCK
-assert BLOCK == eight_bits.BLOCK  # noqa: S101  # one loop over blocks serves both
 HEADER = f"for j in range(first, min(first + {BLOCK}, stop)):"
 """The loop over the elements of a block."""
-
-
-def table_columns(plan: Plan, dtypes: Mapping[str, str]) -> list[str]:
-    """What the table of addresses has for each tensor: its slots, largest sizes of blocks, and its key to draw by."""
-    sizes = [absmax_of(slot) for slot in plan.slots if dtypes.get(slot) in CODES]
-    return [*plan.slots, *sizes, *(["#key"] if plan.noise else [])]
 
 
 class Blocks:
@@ -62,7 +53,7 @@ class Blocks:
 
     def before_piece(self) -> list[str]:
         """Addresses."""
-        lines = [f"key = {self._column('#key')}"] if self._noise else []
+        lines = [f"key = {self._column(KEY)}"] if self._noise else []
         lines += [f"at_{name} = scratch()" for name in self._noise if self.are_there]
         for slot in self._codes:
             lines.append(f"at_absmax_{self._variables[slot]} = {self._column(absmax_of(slot))}")

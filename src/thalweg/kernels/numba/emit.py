@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from thalweg.errors import BackendError
 from thalweg.formula.scalar import Level
-from thalweg.kernels.numba.blocks import BLOCK, CODES, HEADER, NAMES, Blocks, table_columns
+from thalweg.kernels.columns import BLOCK, CODES, table_columns
+from thalweg.kernels.numba.blocks import HEADER, NAMES, Blocks
 from thalweg.kernels.numba.language import DITHERED, NUMBA
 from thalweg.kernels.numba.pieces import FLAT, MATRIX, PER_PIECE
 from thalweg.kernels.walk import print_graph

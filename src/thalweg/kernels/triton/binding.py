@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from thalweg.errors import BackendError
+from thalweg.kernels.columns import CODES, KEY, table_columns
 from thalweg.kernels.geometry import as_stack
 from thalweg.kernels.tensors import Tensors
+from thalweg.kernels.triton.body import THREADS, block_size
 from thalweg.kernels.triton.compile import kernel_for
 from thalweg.kernels.triton.constants import Counting
-from thalweg.kernels.triton.emit import THREADS, block_size, emit
+from thalweg.kernels.triton.emit import emit
 from thalweg.kernels.triton.exchange import Notes, is_capturing, keep
 from thalweg.kernels.triton.gathering import Gathering
 from thalweg.kernels.triton.tables import Tables, divide
@@ -41,8 +43,9 @@ class TritonBinding:
     """One plan, the parameters that it steps, their states, and a row of constants for each.
 
     `states[i]` holds the tensors of `plan.slots` for `parameters[i]`, of its shape and device and laid out as
-    `thalweg.kernels.layout` wants them; each has one dtype for all parameters. On the CPU the kernels are interpreted:
-    right, and thousands of times slower.
+    `thalweg.kernels.layout` wants them; each has one dtype for all parameters. By its key, of `keys`, a parameter draws
+    the random numbers of a plan that has some. `by_row` says that they lie so, whatever the plan wants. On the CPU the
+    kernels are interpreted: right, and thousands of times slower.
 
     With `counted`, the constants are computed on the device, from inputs (`set_inputs`) and the counts of steps that
     are kept there, and not from `set_constants`, and coarse values stay there: such a binding can be captured in a CUDA
@@ -59,6 +62,8 @@ class TritonBinding:
         guard: bool,
         counted: Counted | None = None,
         waits: bool = True,
+        keys: Sequence[int] = (),
+        by_row: bool = False,
     ) -> None:
         self._plan = plan
         self._waits = guard and waits and not plan.passes[0].stores
@@ -67,10 +72,12 @@ class TritonBinding:
         self._device = parameters[0].device
         self._name = str(parameters[0].dtype).removeprefix("torch.")
         number = torch.promote_types(parameters[0].dtype, torch.float32)
+        self._dtypes = {slot: str(states[0][slot].dtype).removeprefix("torch.") for slot in plan.slots[2:]}
+        columns = table_columns(plan, self._dtypes)
         with self._on_device():
             self._tables = Tables(
                 len(parameters),
-                len(plan.slots),
+                len(columns),
                 len(plan.constants) if counted is None else 0,
                 number,
                 self._device,
@@ -78,11 +85,15 @@ class TritonBinding:
             )
             if counted is not None:
                 self._tables.words[:, -1] = range(len(parameters))
+            if KEY in columns:
+                self._tables.words[:, columns.index(KEY)] = keys
             for place, state in enumerate(states):
-                for column, slot in enumerate(plan.slots[2:], start=2):
-                    self._tables.words[place, column] = state[slot].data_ptr()
+                for column, slot in enumerate(columns[2:], start=2):
+                    if slot != KEY:
+                        self._tables.words[place, column] = state[slot].data_ptr()
             self._states = list(states)
-            self._tensors = Tensors(parameters, self._tables.words, by_row=plan.is_by_row)
+            by_row = by_row or plan.is_by_row or any(one in CODES for one in self._dtypes.values())
+            self._tensors = Tensors(parameters, self._tables.words, by_row=by_row)
             self._divide([parameter.shape for parameter in parameters], number)
             self._counting = None if counted is None else Counting(plan, number, self._device, counted)
             self._flags = [] if counted is None else [counted.flags[:1], counted.flags[1:]]
@@ -232,9 +243,8 @@ class TritonBinding:
     def _compiled(self, place: int, *, scaled: bool = False) -> list[Launch]:
         """The kernels of a pass, one for each width of blocks."""
         plan, name = self._plan, self._name
-        dtypes = {slot: str(self._states[0][slot].dtype).removeprefix("torch.") for slot in plan.slots[2:]}
         settings: Any = {"guard": self._guard, "place": place, "scaled": scaled, "stops": self._counted is not None}
-        settings["dtypes"] = dtypes
+        settings["dtypes"] = self._dtypes
         texts = [
             emit(plan, name, **settings) if width is None else emit_tiles(plan, name, width=width, **settings)
             for width in self._widths

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from thalweg.errors import BackendError
 from thalweg.formula.scalar import Level
+from thalweg.kernels.columns import CODES
+from thalweg.kernels.triton.blocks import Blocks
 from thalweg.kernels.triton.language import DOUBLE, LARGEST, POWER, SINGLE
 from thalweg.kernels.walk import print_graph
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 STORAGE = {"float32": 4, "float64": 8, "bfloat16": 2, "float16": 2}
 """The dtypes that a kernel can read and write, by torch's names, with their bytes."""
+THREADS = 128
+"""How many threads run a program."""
 WITH = {"total": "{0} + {1}", "largest": "tl.maximum({0}, {1}, propagate_nan=tl.PropagateNan.ALL)"}
 """One block more in what is gathered, as blocks of float64."""
 NOTHING = {"total": "0.0", "largest": 'float("-inf")'}
@@ -66,12 +70,15 @@ class Body:
         within: str,
     ) -> None:
         for used in (dtype, *dtypes.values()):
-            if used not in STORAGE:
+            if used not in (*STORAGE, *CODES):
                 message = f"the triton backend takes {', '.join(STORAGE)}, and not {used}; use backend='reference'"
                 raise BackendError(message)
         self.plan = plan
         self.one = one
         self._dtypes = {slot: dtypes.get(slot, dtype) for slot in plan.slots}
+        self.names = {slot: f"s{at}_{_plain(slot)}" for at, slot in enumerate(plan.slots)}
+        elements = block_size(dtype) if within == "count" else None
+        self.blocks = Blocks(plan, one, dtype, self._dtypes, self.names, elements=elements)
         self.dtype = dtype
         self.looks = guard and one is plan.passes[0]
         self.leaves = self.looks and len(plan.passes) == 1
@@ -81,13 +88,14 @@ class Body:
         self._within, self._condition = within, "j < count" if within == "count" else within
         printer = DOUBLE if dtype == "float64" else SINGLE
         rounded = f"{{0}}.to(tl.{dtype}).to(tl.{self.number})"
-        self._printer = replace(printer, operations={**printer.operations, "stored": rounded})
+        further = {"stored": rounded, "dithered": self.blocks.dithered()}
+        self._printer = replace(printer, operations={**printer.operations, **further})
         self._stores = [slot for slot, _ in one.stores]
         needed = {*plan.loads_of(one), *(["g"] if self.looks or scaled else ()), *(self._stores * self.leaves)}
         self._loads = [slot for slot in plan.slots if slot in needed]
-        self.names = {slot: f"s{at}_{_plain(slot)}" for at, slot in enumerate(plan.slots)}
         self.touched = [slot for slot in plan.slots if slot in needed or slot in self._stores]
-        self.constants = [f"k{at}" for at in range(len(plan.constants)) if f"k{at}" in one.inputs]
+        used = {*one.inputs, *self.blocks.constants}
+        self.constants = [f"k{at}" for at in range(len(plan.constants)) if f"k{at}" in used]
         self.coarse = [coarse for coarse in plan.coarse if coarse.name in one.inputs]
         self.kept = [reduction for reduction in one.reductions if reduction.level is not Level.ROW]
         """What is gathered from block to block."""
@@ -121,6 +129,11 @@ class Body:
         return [f"at_{self.names[slot]}" for slot in self.touched]
 
     @property
+    def arguments(self) -> list[str]:
+        """The variables that a block is stepped by: addresses, and what belongs to blocks of 256 elements."""
+        return [*self.addresses, *self.blocks.arguments]
+
+    @property
     def carried(self) -> list[str]:
         """What goes from block to block."""
         return [*(["bad"] if self.looks else []), *(reduction.name for reduction in self.kept)]
@@ -128,12 +141,13 @@ class Body:
     def before(self, block: str) -> list[str]:
         """What blocks of a shape begin with: addresses, constants, scaling, and nothing gathered yet."""
         slots, constants = self.plan.slots, self.plan.constants
-        words = len(slots) + 1
+        words = len(self.blocks.columns) + 1
         lines = [
             f"{name} = tl.load(tensors + {words} * tensor + {slots.index(slot)}) + {self._start(slot)}"
             for name, slot in zip(self.addresses, self.touched, strict=True)
         ]
-        lines.append(f"row = tl.load(tensors + {words} * tensor + {len(slots)})")
+        lines += self.blocks.before(STORAGE[self.dtype])
+        lines.append(f"row = tl.load(tensors + {words} * tensor + {words - 1})")
         lines += [f"{k} = tl.load(constants + {len(constants)} * row + {k[1:]})" for k in self.constants]
         if self.scaled:
             lines.append(f"grad_scale = tl.load(grad_scale).to(tl.{self.number})")
@@ -147,11 +161,10 @@ class Body:
         conditions = {f"k{at}": constant.is_condition for at, constant in enumerate(self.plan.constants)}
         conditions |= {coarse.name: coarse.value.is_condition for coarse in self.plan.coarse}
         inputs = self.names | {name: f"({name} != 0)" if yes else name for name, yes in conditions.items()}
+        inputs |= {drawn.name: drawn.name for drawn in self.plan.noise}
         gradient = self.names["g"]
-        lines = [
-            f"{self.names[slot]} = load{self._suffix(slot)}(at_{self.names[slot]}, j, {self._within}, WHOLE)"
-            for slot in self._loads
-        ]
+        lines = [f"{self.names[slot]} = {self._load(slot)}" for slot in self._loads]
+        lines += self.blocks.draw(self._printer, self.number)
         if self.scaled:
             lines.append(f"{gradient} = {self._printer.operations['divide'].format(gradient, 'grad_scale')}")
             lines.append(f"store(at_{gradient}, j, {gradient}, {self._within}, WHOLE)")
@@ -163,6 +176,8 @@ class Body:
         for slot, result in zip(self._stores, results, strict=False):
             name = self.names[slot]
             value = f"tl.where(good, {result}, {name})" if self.leaves else result
+            before, value = self.blocks.store(slot, value)
+            lines += before
             lines.append(f"store{self._suffix(slot)}(at_{name}, j, {value}, {self._within}, WHOLE)")
         for reduction, result in zip(self.one.reductions, results[len(self._stores) :], strict=True):
             lines.append(self._gather(reduction, result))
@@ -183,7 +198,7 @@ class Body:
             _ACCESS.format(
                 name="" if dtype == self.dtype else f"_{dtype}",
                 dtype=dtype,
-                number=self.number,
+                number="int32" if dtype in CODES else self.number,
                 within=self._within,
                 condition=self._condition,
             )
@@ -193,7 +208,13 @@ class Body:
     def functions(self, *texts: list[str]) -> str:
         """The functions that lines call."""
         lines = [line for text in texts for line in text]
-        return "".join(f"{text}\n\n" for word, text in FUNCTIONS.items() if any(f"{word}(" in line for line in lines))
+        called = [text for word, text in FUNCTIONS.items() if any(f"{word}(" in line for line in lines)]
+        return "".join(f"{text}\n\n" for text in [*called, *self.blocks.functions()])
+
+    def _load(self, slot: str) -> str:
+        loaded = f"load{self._suffix(slot)}(at_{self.names[slot]}, j, {self._within}, WHOLE)"
+        numbers = self.blocks.loaded(slot, loaded)
+        return loaded if numbers == loaded else f"{numbers}.to(tl.{self.number})"
 
     def _suffix(self, slot: str) -> str:
         """What the functions that read and write an array are called by: nothing for the parameter's dtype."""
@@ -202,7 +223,7 @@ class Body:
 
     def _start(self, slot: str) -> str:
         """Where what a program works off begins in an array, in bytes; `start` counts those of the parameter."""
-        own, dtype = STORAGE[self.dtype], STORAGE[self._dtypes[slot]]
+        own, dtype = STORAGE[self.dtype], STORAGE.get(self._dtypes[slot], 1)
         return "start" if own == dtype else f"start // {own} * {dtype}"
 
     def _gather(self, reduction: Reduction, result: str) -> str:
@@ -215,6 +236,11 @@ class Body:
         i = "first + tl.arange(0, ROWS)"
         at = f"row_sums + {len(by_row)} * (row_part + ({i}) * row_parts) + {by_row.index(reduction)}"
         return f"tl.store({at}, {VALUE[operation].format(counted, 1)}, mask={i} < rows)"
+
+
+def block_size(dtype: str) -> int:
+    """How many elements are stepped at once: 16 bytes of each array for each thread."""
+    return THREADS * 16 // STORAGE[dtype]
 
 
 def _plain(slot: str) -> str:

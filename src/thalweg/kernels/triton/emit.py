@@ -10,15 +10,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from thalweg.kernels.triton.body import STORAGE, VALUE, Body
+from thalweg.kernels.triton.body import STORAGE, VALUE, Body, block_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from thalweg.kernels.plan import Plan
 
-THREADS = 128
-"""How many threads run a program."""
 CHUNK = 4096
 """The most elements that a chunk has."""
 
@@ -46,11 +44,6 @@ def kernel({parameters}):
     for first in range(whole, count, {block}):
         {keep}update({arguments}, first, count, False)
 '''
-
-
-def block_size(dtype: str) -> int:
-    """How many elements are stepped at once: 16 bytes of each array for each thread."""
-    return THREADS * 16 // STORAGE[dtype]
 
 
 def emit(
@@ -90,7 +83,7 @@ def emit(
         functions=body.functions(lines, after),
         access=body.access(),
         arguments=", ".join(
-            [*body.addresses, *body.constants, *(one.name for one in body.coarse), *scaling, *body.carried]
+            [*body.arguments, *body.constants, *(one.name for one in body.coarse), *scaling, *body.carried]
         ),
         block=block,
         body="\n    ".join(lines),

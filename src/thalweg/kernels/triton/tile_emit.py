@@ -10,8 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from thalweg.formula.scalar import Level
-from thalweg.kernels.triton.body import STORAGE, VALUE, Body
-from thalweg.kernels.triton.emit import block_size
+from thalweg.kernels.triton.body import STORAGE, VALUE, Body, block_size
 from thalweg.kernels.triton.tiles import WORDS
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def emit_tiles(
         functions=body.functions(lines, after),
         access=body.access(),
         arguments=", ".join(
-            [*body.addresses, *body.constants, *others, *rows, *(["grad_scale"] * scaled), *body.carried]
+            [*body.arguments, *body.constants, *others, *rows, *(["grad_scale"] * scaled), *body.carried]
         ),
         together=together,
         body="\n    ".join(lines),

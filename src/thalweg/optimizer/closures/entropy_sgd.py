@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from thalweg.optimizer.layout import Backend, NonFinite
     from thalweg.optimizer.optimizer import Parameters
     from thalweg.optimizer.roles import Role
+    from thalweg.optimizer.state_dtypes import Asked
 
 Form = Literal["code", "paper"]
 _GAMMA, _ETA, _EPS = (Hyperparameter(name, None, Range(0)) for name in ("gamma", "eta_inner", "eps"))
@@ -76,6 +77,7 @@ class EntropySGD(ClosureOptimizer):
         maximize: bool = False,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         if form not in get_args(Form):
             raise HyperparameterError(f"entropy_sgd: `form` is {form!r}; {did_you_mean(str(form), get_args(Form))}")
@@ -88,7 +90,8 @@ class EntropySGD(ClosureOptimizer):
         self.generator = generator
         usual = 0.75 if form == "paper" else 0.25
         self._numbers = {_GAMMA: gamma, _ETA: eta_inner, _EPS: eps, _ALPHA: usual if alpha is None else alpha}
-        super().__init__(params, chain, roles=roles, maximize=maximize, nonfinite=nonfinite, backend=backend)
+        others: dict[str, Any] = {"nonfinite": nonfinite, "backend": backend, "state_dtype": state_dtype}
+        super().__init__(params, chain, roles=roles, maximize=maximize, **others)
 
     def _explore(self, evaluate: Evaluations) -> None:
         walks = {id(group): self._walk(group) for group in self.param_groups}

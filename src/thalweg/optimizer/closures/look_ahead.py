@@ -10,6 +10,7 @@ from thalweg.errors import ChainError
 from thalweg.formula import Level
 from thalweg.kernels.differentiable import Evaluation, Graph, Place, Row
 from thalweg.optimizer.closures.closure_optimizer import ClosureOptimizer
+from thalweg.optimizer.element_states import as_wanted
 from thalweg.optimizer.functional.parameters import Parameter
 from thalweg.optimizer.reading import Reading
 
@@ -67,7 +68,9 @@ class LookAheadNesterov(ClosureOptimizer):
             begun = Parameter("", parameter, graph, reading.numbers).begin
             states: dict[str, Tensor] = self.state.get(parameter) or begun()
             of_model = [kept.name for kept in trace.states if kept.level is Level.MODEL]
-            known = states | {name: torch.tensor(reading.group[name]) for name in of_model}
+            known = as_wanted(states, dict.fromkeys((kept.name for kept in trace.states), torch.float32)) | {
+                name: torch.tensor(reading.group[name]) for name in of_model
+            }
             done = float(states.get("step", 0))
             row = rows.setdefault((id(trace), done), Row(torch.tensor(done + 1), reading.numbers))
             zero = torch.zeros((), dtype=parameter.dtype, device=parameter.device).expand(parameter.shape)

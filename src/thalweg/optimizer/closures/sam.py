@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from thalweg.optimizer.layout import Backend, NonFinite
     from thalweg.optimizer.optimizer import Parameters
     from thalweg.optimizer.roles import Role
+    from thalweg.optimizer.state_dtypes import Asked
 
 _RHO, _ETA = (Hyperparameter(name, None, Range(0)) for name in ("rho", "eta"))
 
@@ -65,6 +66,7 @@ class SAM(ClosureOptimizer):
         maximize: bool = False,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         if eta is not None and not adaptive:
             message = "sam: `eta` has no effect without `adaptive=True`; leave it out"
@@ -73,7 +75,8 @@ class SAM(ClosureOptimizer):
         self._numbers = {_RHO: (0.5 if adaptive else 0.05) if rho is None else rho}
         if adaptive:
             self._numbers |= {_ETA: 0.01 if eta is None else eta}
-        super().__init__(params, chain, roles=roles, maximize=maximize, nonfinite=nonfinite, backend=backend)
+        others: dict[str, Any] = {"nonfinite": nonfinite, "backend": backend, "state_dtype": state_dtype}
+        super().__init__(params, chain, roles=roles, maximize=maximize, **others)
 
     def _explore(self, evaluate: Evaluations) -> None:
         evaluate()

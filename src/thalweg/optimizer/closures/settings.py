@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from thalweg.chain import Chain
 from thalweg.errors import HyperparameterError, ParameterError
 from thalweg.optimizer.dialect import ChainDialect
+from thalweg.optimizer.positions import CONTROLLERS, take_positions
 from thalweg.optimizer.selection import kinds
 from thalweg.optimizer.sharding import is_spread
 
@@ -28,6 +29,7 @@ class MethodDialect:
         self.state_names = of_chains.state_names
         self.keeps_step = of_chains.keeps_step
         self.optional_states = of_chains.optional_states
+        self.shows_codes = of_chains.shows_codes
         self.rows_only = of_chains.rows_only
         self._of_chains = of_chains
         self._usual = of_chains.chain if isinstance(of_chains, ChainDialect) else None
@@ -59,24 +61,33 @@ class MethodDialect:
             group[key] = self._known[name].check(value(group["steps"]) if callable(value) else value, self.method)
 
     def mend(self, group: dict[str, Any]) -> None:
-        """As the chains'."""
+        """As the chains', and the method's own schedules go on, too, where those of a loaded group stood."""
+        saved = group.get(CONTROLLERS, {})
         self._of_chains.mend(group)
+        take_positions({CONTROLLERS: saved}, self.schedules_beside(group))
 
     def read(self, group: Mapping[str, Any]) -> Chain:
         """The chain that a group's entries say now."""
         return self._of_chains.read(group)
+
+    def schedules_beside(self, group: Mapping[str, Any]) -> dict[str, Schedule]:
+        """What drives the method's own numbers."""
+        given = {self._key(group, name): value for name, value in self._given.items()}
+        return {key: value for key, value in given.items() if callable(value)}
 
     def number(self, group: dict[str, Any], name: str) -> float:
         """A number of the method's at this step; where a schedule drives it, it is set in the group.
 
         Raises `HyperparameterError` if it is out of range.
         """
-        key = self._prefixed(name)
-        key = key if key in group else name
+        key = self._key(group, name)
         given = self._given[name]
         if callable(given):
             group[key] = float(given(group["steps"]))
         return float(cast("float", self._known[name].check(group[key], self.method)))
+
+    def _key(self, group: Mapping[str, Any], name: str) -> str:
+        return self._prefixed(name) if self._prefixed(name) in group else name
 
     def _prefixed(self, name: str) -> str:
         return f"{self.method}.{name}"

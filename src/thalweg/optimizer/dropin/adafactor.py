@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from thalweg.optimizer.layout import Backend, NonFinite
+    from thalweg.optimizer.state_dtypes import Asked
 
 
 def _adafactor(group: Mapping[str, Any]) -> Chain:
@@ -63,7 +64,7 @@ class Adafactor(Optimizer):
     """Drop-in for `torch.optim.Adafactor`: its arguments, numbers and `state_dict`.
 
     `eps[0]` of None is the rounding of the parameters' dtype, that of the first one where a group has several.
-    `foreach` is taken and makes no difference. For `nonfinite` and `backend`, see `Optimizer`.
+    `foreach` is taken and makes no difference. For `nonfinite`, `backend` and `state_dtype`, see `Optimizer`.
     """
 
     def __init__(
@@ -79,7 +80,8 @@ class Adafactor(Optimizer):
         maximize: bool = False,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {"lr": lr, "beta2_decay": beta2_decay, "eps": eps, "d": d, "weight_decay": weight_decay}
         settings |= {"foreach": foreach, "maximize": maximize}
-        self._begin(params, _ADAFACTOR, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _ADAFACTOR, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from thalweg.chain import Chain
     from thalweg.optimizer.layout import Backend
+    from thalweg.optimizer.state_dtypes import Asked
     from thalweg.optimizer.stepper import NonFinite
 
 
@@ -58,7 +59,8 @@ _ADADELTA = TorchDialect(
 class Adagrad(Optimizer):
     """Drop-in for `torch.optim.Adagrad`: its arguments, numbers and `state_dict`, in one launch.
 
-    `foreach` and `fused` are taken and make no difference. For `nonfinite` and `backend`, see `Optimizer`.
+    `foreach` and `fused` are taken and make no difference. For `nonfinite`, `backend` and `state_dtype`, see
+    `Optimizer`.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Adagrad(Optimizer):
         fused: bool | None = None,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {
             "lr": lr,
@@ -86,14 +89,14 @@ class Adagrad(Optimizer):
         }
         settings |= {"initial_accumulator_value": initial_accumulator_value}
         settings |= {"foreach": foreach, "differentiable": differentiable, "fused": fused}
-        self._begin(params, _ADAGRAD, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _ADAGRAD, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)
 
 
 class RMSprop(Optimizer):
     """Drop-in for `torch.optim.RMSprop`: its arguments, numbers and `state_dict`, in one launch.
 
     `foreach` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of `Optimizer`.
-    For `nonfinite` and `backend`, see `Optimizer`.
+    For `nonfinite`, `backend` and `state_dtype`, see `Optimizer`.
     """
 
     def __init__(
@@ -112,18 +115,19 @@ class RMSprop(Optimizer):
         *,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {"lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered}
         settings |= {"weight_decay": weight_decay, "maximize": maximize}
         settings |= {"foreach": foreach, "differentiable": differentiable, "capturable": capturable}
-        self._begin(params, _RMSPROP, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _RMSPROP, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)
 
 
 class Adadelta(Optimizer):
     """Drop-in for `torch.optim.Adadelta`: its arguments, numbers and `state_dict`, in one launch.
 
     `foreach` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of `Optimizer`.
-    For `nonfinite` and `backend`, see `Optimizer`.
+    For `nonfinite`, `backend` and `state_dtype`, see `Optimizer`.
     """
 
     def __init__(
@@ -140,7 +144,8 @@ class Adadelta(Optimizer):
         differentiable: bool = False,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         settings |= {"foreach": foreach, "differentiable": differentiable, "capturable": capturable}
-        self._begin(params, _ADADELTA, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _ADADELTA, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from thalweg.chain import Chain
     from thalweg.optimizer.layout import Backend
+    from thalweg.optimizer.state_dtypes import Asked
     from thalweg.optimizer.stepper import NonFinite
 
 
@@ -41,7 +42,7 @@ class Adam(Optimizer):
     """Drop-in for `torch.optim.Adam`: its arguments, numbers and `state_dict`, in one launch.
 
     `foreach`, `fused` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of
-    `Optimizer`. For `nonfinite` and `backend`, see `Optimizer`.
+    `Optimizer`. For `nonfinite`, `backend` and `state_dtype`, see `Optimizer`.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Adam(Optimizer):
         decoupled_weight_decay: bool = False,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
         plumbing = {
@@ -70,14 +72,14 @@ class Adam(Optimizer):
             "fused": fused,
         }
         settings |= {"maximize": maximize, **plumbing, "decoupled_weight_decay": decoupled_weight_decay}
-        self._begin(params, _ADAM, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _ADAM, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)
 
 
 class AdamW(Optimizer):
     """Drop-in for `torch.optim.AdamW`: its arguments, numbers and `state_dict`, in one launch.
 
     `foreach`, `fused` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of
-    `Optimizer`. For `nonfinite` and `backend`, see `Optimizer`.
+    `Optimizer`. For `nonfinite`, `backend` and `state_dtype`, see `Optimizer`.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class AdamW(Optimizer):
         fused: bool | None = None,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
         plumbing = {
@@ -105,14 +108,14 @@ class AdamW(Optimizer):
             "fused": fused,
         }
         settings |= {"maximize": maximize, **plumbing, "decoupled_weight_decay": True}
-        self._begin(params, _ADAMW, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _ADAMW, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)
 
 
 class Adamax(Optimizer):
     """Drop-in for `torch.optim.Adamax`: its arguments, numbers and `state_dict`, in one launch.
 
     `foreach` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of `Optimizer`.
-    For `nonfinite` and `backend`, see `Optimizer`.
+    For `nonfinite`, `backend` and `state_dtype`, see `Optimizer`.
     """
 
     def __init__(
@@ -129,7 +132,8 @@ class Adamax(Optimizer):
         capturable: bool = False,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         settings |= {"foreach": foreach, "capturable": capturable, "differentiable": differentiable}
-        self._begin(params, _ADAMAX, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _ADAMAX, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from thalweg.chain import Chain
     from thalweg.optimizer.layout import Backend, NonFinite
+    from thalweg.optimizer.state_dtypes import Asked
 
 
 def _asgd(group: Mapping[str, Any]) -> Chain:
@@ -34,7 +35,7 @@ class ASGD(Optimizer):
     The average of the parameter is the state `ax`; torch's and ours do not put it into the parameter. `foreach` and
     `capturable` are taken and make no difference, but that on a GPU `capturable` is that of `Optimizer`. torch keeps
     `eta` and `mu` in single precision whatever the parameters are; here float64 parameters have them in float64. For
-    `nonfinite` and `backend`, see `Optimizer`.
+    `nonfinite`, `backend` and `state_dtype`, see `Optimizer`.
     """
 
     def __init__(
@@ -52,8 +53,9 @@ class ASGD(Optimizer):
         *,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {"lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay}
         settings |= {"foreach": foreach, "maximize": maximize}
         settings |= {"differentiable": differentiable, "capturable": capturable}
-        self._begin(params, _ASGD, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _ASGD, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 
 from thalweg.chain import Chain, Step, decay
-from thalweg.errors import HyperparameterError
+from thalweg.errors import HyperparameterError, UnknownNameError, did_you_mean
 from thalweg.formula import Range, Rule, Stage, Value
 from thalweg.formula.hyperparameter import WANTS_GRADIENT
+from thalweg.optimizer.selection import kinds
+from thalweg.optimizer.state_dtypes import StateDtypes, state_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from thalweg.formula import Schedule
 
 Rate: TypeAlias = "float | torch.Tensor"
 """A number, or a tensor with one element whose value is read at every step."""
@@ -39,6 +43,7 @@ class TorchDialect:
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Entries of a group that are not the user's to choose."""
     rows_only: bool = False
+    shows_codes: bool = False
 
     def complete(self, group: dict[str, Any]) -> None:
         """Refuse a wrong setting at once, not at the first step."""
@@ -59,7 +64,9 @@ class TorchDialect:
                 raise HyperparameterError(message)
             for place, (part, bounds) in enumerate(zip(value, wanted, strict=True)):
                 self._check(f"{name}[{place}]", part, bounds)
-        self.read(group)
+        chain = self.read(group)
+        if group.get("state_dtype") is not None:
+            group["state_dtype"] = self._own_dtypes(group, chain).plain
 
     def mend(self, group: dict[str, Any]) -> None:
         """Set what is not the user's to choose."""
@@ -75,6 +82,25 @@ class TorchDialect:
             given = ", ".join(f"{name}={v!r}" for name, v in group.items() if name not in ("params", "param_names"))
             message = f"{self.name} cannot read the settings {given}: {error}"
             raise HyperparameterError(message) from error
+
+    def schedules_beside(self, group: Mapping[str, Any]) -> dict[str, Schedule]:  # noqa: ARG002  # as in other dialects
+        """Nothing: torch's schedulers write into the groups."""
+        return {}
+
+    def _own_dtypes(self, group: Mapping[str, Any], chain: Chain) -> StateDtypes:
+        """In which dtypes a group keeps its states, which are called as torch calls them."""
+        asked = StateDtypes.read(group["state_dtype"])
+        known = self.state_names.values()
+        for name in asked.named:
+            if name not in known:
+                message = (
+                    f"{self.name}: `state_dtype` names `{name}`, and it has no such state; {did_you_mean(name, known)}"
+                )
+                raise UnknownNameError(message)
+        traces = chain.traces(kinds(group, chain))
+        names = self.state_names
+        asked.renamed(names).within(state_names(chain, traces)).check(chain, traces, group["params"])
+        return asked
 
     def _check(self, name: str, value: object, wanted: Range) -> None:
         if isinstance(value, torch.Tensor) and value.numel() != 1:

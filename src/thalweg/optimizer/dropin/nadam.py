@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from thalweg.chain import Chain
     from thalweg.optimizer.layout import Backend, NonFinite
+    from thalweg.optimizer.state_dtypes import Asked
 
 
 def _nadam(group: Mapping[str, Any]) -> Chain:
@@ -41,7 +42,7 @@ class NAdam(Optimizer):
 
     `foreach` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of `Optimizer`.
     torch keeps the product of the momenta in single precision whatever the parameters are; here float64 parameters
-    have it in float64. For `nonfinite` and `backend`, see `Optimizer`.
+    have it in float64. For `nonfinite`, `backend` and `state_dtype`, see `Optimizer`.
     """
 
     def __init__(
@@ -60,9 +61,10 @@ class NAdam(Optimizer):
         differentiable: bool = False,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         settings |= {"momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay}
         settings |= {"maximize": maximize}
         settings |= {"foreach": foreach, "capturable": capturable, "differentiable": differentiable}
-        self._begin(params, _NADAM, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _NADAM, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from thalweg.chain import Chain
     from thalweg.optimizer.layout import Backend
+    from thalweg.optimizer.state_dtypes import Asked
     from thalweg.optimizer.stepper import NonFinite
 
 
@@ -34,7 +35,7 @@ class RAdam(Optimizer):
     """Drop-in for `torch.optim.RAdam`: its arguments, numbers and `state_dict`, in one launch.
 
     `foreach` and `capturable` are taken and make no difference, but that on a GPU `capturable` is that of `Optimizer`.
-    For `nonfinite` and `backend`, see `Optimizer`.
+    For `nonfinite`, `backend` and `state_dtype`, see `Optimizer`.
     """
 
     def __init__(
@@ -52,8 +53,9 @@ class RAdam(Optimizer):
         differentiable: bool = False,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         settings |= {"decoupled_weight_decay": decoupled_weight_decay}
         settings |= {"foreach": foreach, "capturable": capturable, "differentiable": differentiable}
-        self._begin(params, _RADAM, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _RADAM, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)

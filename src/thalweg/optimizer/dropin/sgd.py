@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from thalweg.optimizer.layout import Backend
+    from thalweg.optimizer.state_dtypes import Asked
     from thalweg.optimizer.stepper import NonFinite
 
 
@@ -61,7 +62,8 @@ _RPROP = TorchDialect(
 class SGD(Optimizer):
     """Drop-in for `torch.optim.SGD`: its arguments, numbers and `state_dict`, in one launch.
 
-    `foreach` and `fused` are taken and make no difference. For `nonfinite` and `backend`, see `Optimizer`.
+    `foreach` and `fused` are taken and make no difference. For `nonfinite`, `backend` and `state_dtype`, see
+    `Optimizer`.
     """
 
     def __init__(
@@ -79,18 +81,19 @@ class SGD(Optimizer):
         fused: bool | None = None,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
         settings |= {"nesterov": nesterov, "maximize": maximize}
         settings |= {"foreach": foreach, "differentiable": differentiable, "fused": fused}
-        self._begin(params, _SGD, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _SGD, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)
 
 
 class Rprop(Optimizer):
     """Drop-in for `torch.optim.Rprop`: its arguments, numbers and `state_dict`, in one launch.
 
     `lr` is the first step size of every weight. `foreach` and `capturable` are taken and make no difference, but that
-    on a GPU `capturable` is that of `Optimizer`. For `nonfinite` and `backend`, see `Optimizer`.
+    on a GPU `capturable` is that of `Optimizer`. For `nonfinite`, `backend` and `state_dtype`, see `Optimizer`.
     """
 
     def __init__(
@@ -106,7 +109,8 @@ class Rprop(Optimizer):
         differentiable: bool = False,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize}
         settings |= {"foreach": foreach, "differentiable": differentiable, "capturable": capturable}
-        self._begin(params, _RPROP, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _RPROP, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from thalweg.optimizer.layout import Backend, NonFinite
+    from thalweg.optimizer.state_dtypes import Asked
 
 
 def _sparse_adam(group: Mapping[str, Any]) -> Chain:
@@ -36,7 +37,8 @@ class SparseAdam(Optimizer):
     """Drop-in for `torch.optim.SparseAdam`: its arguments, numbers and `state_dict`, in one launch.
 
     For embeddings with `sparse=True`: it steps those rows that were looked up, and their averages; the others stay, and
-    do not forget. Raises `GradientError` for a dense gradient. For `nonfinite` and `backend`, see `Optimizer`.
+    do not forget. Raises `GradientError` for a dense gradient. For `nonfinite`, `backend` and `state_dtype`, see
+    `Optimizer`.
     """
 
     def __init__(
@@ -49,9 +51,10 @@ class SparseAdam(Optimizer):
         *,
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
+        state_dtype: Asked = None,
     ) -> None:
         settings = {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize}
-        self._begin(params, _SPARSE_ADAM, settings, nonfinite=nonfinite, backend=backend)
+        self._begin(params, _SPARSE_ADAM, settings, nonfinite=nonfinite, backend=backend, state_dtype=state_dtype)
 
     def state_dict(self) -> dict[str, Any]:
         """The state and the groups, as torch has them: step counts are integers."""
