@@ -99,7 +99,7 @@ from thalweg.schedules import (
 )
 
 if TYPE_CHECKING:
-    from thalweg import curvature, descent, lab, report, surfaces
+    from thalweg import curvature, descent, lab, report, surfaces, theory
     from thalweg.descent import minimize
     from thalweg.descent.kronecker import KFAC
     from thalweg.descent.modules import LBFGS, DescentOptimizer, HessianFree, NaturalGradient
@@ -162,7 +162,7 @@ _HOMES = {
     ),
 }
 """Where the names that need torch are at home."""
-_ROOMS = ("curvature", "descent", "lab", "report", "surfaces")
+_ROOMS = ("curvature", "descent", "lab", "report", "surfaces", "theory")
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # whatever the name stands for
@@ -304,6 +304,7 @@ __all__ = [
     "stochastic_rounding",
     "surfaces",
     "swa",
+    "theory",
     "torch_state",
     "vsgd",
     "warmup",

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 import thalweg as tw
+from descent.more_garbow_hillstrom import PROBLEMS
 from thalweg.descent import Descent, Status, descent, iterations, methods, newton, preconditioned, steepest
 from thalweg.errors import DescentError, GradientError
 
-DESCENTS = [name for name, method in methods().items() if isinstance(method, Descent)]
+DESCENTS = [n for n, method in methods().items() if isinstance(method, Descent) and not method.needs_outputs]
 
 LINE_SEARCHES = ("steepest", "cg", "fletcher_reeves", "hestenes_stiefel", "dai_yuan", "bfgs", "lbfgs", "newton_cg")
 MOST = 3000
@@ -160,10 +161,10 @@ def test_nan_derivatives_are_named() -> None:
     ("arguments", "message"),
     [
         ({"f": lambda x: x}, r"the function returned a tensor of shape \(2,\); what is minimised is one number"),
+        ({"f": lambda x: (x * 1j).sum()}, "the function returned a complex number"),
         ({"f": lambda _: None}, "the function returned None; what is minimised is one number"),
         ({"f": lambda x: float(x.detach().sum())}, "does not depend on its point by torch's operations"),
         ({"gradient": lambda x: x[:1]}, r"`gradient` returned the shape \(1,\); it must be that of the point, \(2,\)"),
-        ({"gradient": lambda x: 2 * x.detach(), "method": "newton"}, "this method needs second derivatives"),
         ({"hessian": lambda x: x, "method": "newton"}, r"`hessian` returned the shape \(2,\)"),
         ({"hessian_product": lambda _, v: v[:1], "method": "newton_cg"}, "`hessian_product` returned the shape"),
     ],
@@ -179,3 +180,74 @@ def test_newton_with_a_plain_step_does_not_ask_whether_it_descends() -> None:
     result = tw.minimize(lambda x: torch.cos(x).sum(), [0.3], method, callback=points.append)
     assert abs(float(points[-1])) < 1e-6  # the maximum at 0
     assert (result.success, result.status, float(result.x)) == (False, Status.NO_LOWER_POINT, 0.3)
+
+
+@pytest.mark.parametrize("method", [name for name in DESCENTS if name != "newton"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_method_names_a_function_without_a_lower_bound(method: str, dtype: torch.dtype) -> None:
+    x0 = torch.tensor([1.3, 0.7], dtype=dtype)
+    for f in (lambda x: x.sum(), lambda x: -(x**2).sum(), lambda x: x[0] ** 2 - x[1] ** 2):
+        result = tw.minimize(f, x0, method)
+        assert "not bounded below" in result.message
+        assert result.status is (Status.BUDGET_SPENT if "budget" in result.message else Status.UNBOUNDED)
+
+
+@pytest.mark.parametrize("method", DESCENTS)
+def test_a_slope_that_underflows_is_not_taken_for_a_wrong_direction(method: str) -> None:
+    result = tw.minimize(lambda x: (x**4).sum(), [3.0, 2.0], method, stop=iterations(3000))
+    assert result.status in {Status.NO_LOWER_POINT, Status.CONVERGED}
+    assert result.fun < 1e-30
+
+
+def test_a_function_may_change_what_it_is_given() -> None:
+    def f(x: Tensor) -> Tensor:
+        return x.sub_(1).square().sum()
+
+    def gradient(x: Tensor) -> Tensor:
+        return x.sub_(1).mul_(2)
+
+    for given in ({}, {"gradient": gradient}):
+        result = tw.minimize(f, [3.0, 2.0], **given)
+        torch.testing.assert_close(result.x, torch.ones(2, dtype=torch.float64))
+    result = tw.minimize(f, [3.0, 2.0], "steihaug", hessian_product=lambda x, v: v.mul_(2) + x.zero_())
+    torch.testing.assert_close(result.x, torch.ones(2, dtype=torch.float64))
+
+
+def test_a_scale_of_the_function_does_not_matter_to_newtons_method() -> None:
+    def rosenbrock(x: Tensor) -> Tensor:
+        return 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+
+    for method in ("damped_newton", "newton_cg", "dogleg", "steihaug"):
+        result = tw.minimize(lambda x: 1e-17 * rosenbrock(x), [-1.2, 1.0], method, tol=1e-22)
+        assert result.success, f"{method}: {result.message}"
+
+
+def test_a_slope_out_of_all_proportion_does_not_end_hager_and_zhangs_search() -> None:
+    result = tw.minimize(PROBLEMS[2], PROBLEMS[2].x0, "hager_zhang")  # exp(-x) overflows on the way
+    assert result.success, result.message
+
+
+def test_a_step_that_was_refused_is_not_evaluated_again() -> None:
+    seen: list[tuple[float, ...]] = []
+
+    def f(x: Tensor) -> Tensor:
+        seen.append(tuple(x.tolist()))
+        return torch.where(x[0] < 0.5, x.square().sum() + 10, x[0].square().sum() + (x[1] - 1) ** 2)
+
+    for method in ("dogleg", "steihaug"):
+        seen.clear()
+        tw.minimize(f, [1.0, 1.5], method, radius=1e6, max_iter=2)
+        assert len(set(seen)) == len(seen)
+
+
+def test_after_a_refused_step_products_are_not_computed_again() -> None:
+    asked: list[tuple[list[float], list[float]]] = []
+
+    def product(x: Tensor, v: Tensor) -> Tensor:
+        asked.append((x.tolist(), v.tolist()))
+        return torch.autograd.functional.hvp(PROBLEMS[0], x, v)[1]
+
+    result = tw.minimize(PROBLEMS[0], PROBLEMS[0].x0, "steihaug", hessian_product=product)
+    assert result.success
+    assert result.nfev > result.nit + 1  # some steps were refused
+    assert all(one not in asked[:place] for place, one in enumerate(asked))

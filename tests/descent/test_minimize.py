@@ -32,7 +32,7 @@ from thalweg.descent import (
 )
 from thalweg.errors import DescentError, HyperparameterError, ThalwegError, UnknownNameError
 
-DESCENTS = [name for name, method in methods().items() if isinstance(method, Descent)]
+DESCENTS = [n for n, method in methods().items() if isinstance(method, Descent) and not method.needs_outputs]
 
 X0 = np.array([-1.2, 1.0])
 
@@ -83,6 +83,9 @@ def test_numbers_lists_and_arrays_are_starts_in_float64_unless_they_say_otherwis
         assert (result.x.dtype, result.x.shape) == (torch.float64, shape)
         assert result.fun < 1e-9
     assert tw.minimize(f, np.ones(2, np.float32)).x.dtype == torch.float32
+    backwards = np.arange(3)[::-1]
+    backwards.flags.writeable = False
+    assert tw.minimize(f, backwards).fun < 1e-9
     leaf = torch.ones(2, requires_grad=True)
     assert not tw.minimize(f, leaf).x.requires_grad
     assert leaf.grad is None
@@ -96,6 +99,10 @@ def test_the_callers_grad_mode_and_graphs_do_not_matter() -> None:
     assert not result.x.requires_grad
     assert not result.jac.requires_grad
     assert weight.grad is None
+    with torch.inference_mode():
+        result = tw.minimize(lambda x: ((x - 3) ** 2).sum(), torch.zeros(2), "newton_cg")
+    assert result.success
+    assert not result.x.is_inference()
 
 
 def test_a_callback_is_told_of_every_step_in_either_way() -> None:
@@ -154,6 +161,7 @@ def test_derivatives_may_be_given() -> None:
             calls.clear()
             result = tw.minimize(plain, X0, method, gradient=gradient, **given)
             assert calls.count("gradient") == result.njev
+            assert calls.count("hessian") <= result.nit + 1  # once a point, however many products are asked for
             assert abs(result.nfev - autograd.nfev) <= 3
             assert result.nhvp == pytest.approx(autograd.nhvp, abs=6)
             torch.testing.assert_close(result.x, autograd.x, rtol=1e-3, atol=1e-3)
@@ -216,6 +224,17 @@ def test_parts_print_as_they_are_typed() -> None:
             lambda: tw.minimize(rosenbrock, X0, "bfgs", bounds=[(-2, 1), (0, 2)]),
             DescentError,
             "knows no bounds; of the methods, these do",
+        ),
+        (lambda: tw.minimize(rosenbrock, X0, jac=True), UnknownNameError, "`jac` is SciPy's; here, it is `gradient`"),
+        (
+            lambda: tw.minimize(rosenbrock, X0, descent(direction=bfgs()), tol=1e-3),
+            DescentError,
+            r"`tol` or `stop` cannot change descent",
+        ),
+        (
+            lambda: tw.minimize(rosenbrock, X0, descent(direction=preconditioned(lambda g: g[:1]))),
+            DescentError,
+            r"D makes a vector of shape \(1,\) of the gradient of 2 variables",
         ),
         (lambda: tw.minimize(rosenbrock, X0, bfgs()), DescentError, r"the method is bfgs\(\); give the name of one"),
         (

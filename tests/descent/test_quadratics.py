@@ -104,7 +104,7 @@ def test_gradient_descent_at_its_best_rate_contracts_as_the_condition_says() -> 
 
 
 def test_the_inverse_hessian_is_the_best_preconditioner() -> None:
-    for D in (torch.linalg.inv(Q), lambda g: torch.linalg.solve(Q, g)):
+    for D in (torch.linalg.inv(Q), torch.linalg.inv(Q).numpy(), lambda g: torch.linalg.solve(Q, g)):
         _, result = path(preconditioned(D), 1.0, 1)
         torch.testing.assert_close(result.x, MINIMUM, rtol=1e-10, atol=1e-12)
 

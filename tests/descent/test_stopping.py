@@ -29,7 +29,7 @@ from thalweg.descent import (
 )
 from thalweg.errors import DescentError, HyperparameterError
 
-DESCENTS = [name for name, method in methods().items() if isinstance(method, Descent)]
+DESCENTS = [n for n, method in methods().items() if isinstance(method, Descent) and not method.needs_outputs]
 
 X0 = [-1.2, 1.0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -16,6 +16,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from thalweg.curvature.flat import Layout
+
+
+def step_length(size: float, v: Tensor, points: Literal["2-point", "3-point"] = "3-point") -> float:
+    """The h of a difference along v at a point of this size; 0 for v = 0.
+
+    ‖hv‖ is 0.2·ε^⅓ times the size for a central difference, of three points, and √ε times it for a forward one: so
+    rounding and what the difference leaves out weigh alike. The powers are those of Nocedal and Wright, Numerical
+    Optimization, 2006, section 8.1; the factor was the best on a small network with attention, for single coordinates
+    as for random vectors.
+    """
+    length = float(torch.linalg.vector_norm(v))
+    if not length:
+        return 0.0
+    eps = torch.finfo(v.dtype).eps
+    return (0.2 * eps ** (1 / 3) if points == "3-point" else eps ** (1 / 2)) * max(size, 1.0) / length
 
 
 class Differences:
@@ -75,16 +90,7 @@ class Differences:
             return [output.detach() for output in self._compute()[1]]
 
     def _step(self, v: Tensor) -> float:
-        """h, with which ‖hv‖ is 0.2·ε^⅓ times the size of the parameters: rounding and bending weigh alike.
-
-        The power is that of Nocedal and Wright, Numerical Optimization, 2006, section 8.1; the factor was the best on
-        a small network with attention, for single coordinates as for random vectors.
-        """
-        length = float(v.norm())
-        if not length:
-            return 0.0
-        size = math.sqrt(sum(float(p.detach().square().sum()) for p in self.layout.parameters))
-        return 0.2 * torch.finfo(v.dtype).eps ** (1 / 3) * max(size, 1.0) / length
+        return step_length(math.sqrt(sum(float(p.detach().square().sum()) for p in self.layout.parameters)), v)
 
     @contextmanager
     def _moved(self, h: float, v: Tensor) -> Generator[None]:

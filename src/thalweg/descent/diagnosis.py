@@ -9,6 +9,7 @@ import torch
 from torch import dot
 
 from thalweg.descent.failures import BudgetSpentError, NoStepError, Status
+from thalweg.descent.steps.line import farthest
 
 if TYPE_CHECKING:
     from thalweg.descent.objective import Objective
@@ -49,6 +50,16 @@ def diagnose(objective: Objective, here: Trial, failure: NoStepError) -> NoStepE
             f"{-norm:.3g}, and over a way of {h / _FINER:.1g} ahead or behind it is another by {fine:.3g}",
         )
     return failure
+
+
+def falls_for_ever(objective: Objective, here: Trial) -> bool:
+    """Whether it falls along −g by half of what the slope says, as far as any minimum could be: one evaluation."""
+    norm = float(torch.linalg.vector_norm(here.g))
+    way = farthest(here.x.dtype) * max(1.0, float(torch.linalg.vector_norm(here.x)))
+    try:
+        return norm > 0 and objective.peek(here.x - way / norm * here.g) < here.f - 0.5 * way * norm
+    except NoStepError:
+        return True  # it is −∞ there
 
 
 def _mismatch(objective: Objective, here: Trial, h: float) -> float:

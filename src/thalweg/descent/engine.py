@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from thalweg.descent.diagnosis import diagnose
+from thalweg.descent.diagnosis import diagnose, falls_for_ever
 from thalweg.descent.directions.direction import Guide
 from thalweg.descent.failures import BudgetSpentError, NoStepError, Status
+from thalweg.descent.steps.line import farthest
 from thalweg.descent.stopping import Progress
 
 if TYPE_CHECKING:
@@ -60,17 +61,19 @@ def run(  # what a descent is, where from, and with what it goes on
     guide, search = course.guide, course.search
     here, before, nit = None, None, 0
     try:
-        lowest = here = _finite(objective.at(x0), "at x0")
+        start = lowest = here = _finite(objective.at(x0), "at x0")
         rounding = _ROUNDINGS * torch.finfo(x0.dtype).eps * abs(here.f)
         while True:
-            spent = objective.nfev + objective.nhvp
             seconds = time.monotonic() - began
-            ending = _ending(method, Progress(here=here, before=before, nit=nit, evaluations=spent, seconds=seconds))
+            ending = _ending(
+                method, Progress(here=here, before=before, nit=nit, evaluations=objective.spent, seconds=seconds)
+            )
             if ending:
                 return replace(ending, lowest=lowest)
             here, before, nit = _finite(_advance(guide, search, here, objective), "after a step"), here, nit + 1
             guide.learn(before, here)
             lowest = here if here.f <= lowest.f + rounding else lowest
+            _see_bounded(here, before, start)
             if seen(here, nit):
                 return Ending(here, nit, Status.STOPPED, "the callback raised StopIteration")
     except BudgetSpentError as spent_up:
@@ -80,10 +83,14 @@ def run(  # what a descent is, where from, and with what it goes on
 
 
 def explained(ending: Ending, objective: Objective) -> Ending:
-    """The ending with what is wrong with the function there, if something is; that costs five evaluations at most."""
+    """The ending with what is wrong with the function there, if something is; that costs six evaluations at most."""
     spent = NoStepError(ending.status, ending.message)
     reason = diagnose(objective, ending.here, spent) if ending.here else spent
-    return ending if reason is spent else replace(ending, message=f"{ending.message}; {reason.reason}")
+    if reason is spent and ending.here and falls_for_ever(objective, ending.here):
+        reason = NoStepError(spent.status, "the function is not bounded below: far along -g it falls as it does here")
+    if reason is spent:
+        return ending
+    return replace(ending, message=f"{ending.message}; {reason.reason.removeprefix(f'{ending.message}: ')}")
 
 
 def _finite(trial: Trial, where: str) -> Trial:
@@ -92,6 +99,16 @@ def _finite(trial: Trial, where: str) -> Trial:
         what = "the gradient" if math.isfinite(trial.f) else "the function"
         raise NoStepError(Status.NOT_FINITE, f"{what} is not finite {where}")
     return trial
+
+
+def _see_bounded(here: Trial, before: Trial, start: Trial) -> None:
+    """Raise `NoStepError` where the function still falls, and is farther off or lower than any minimum."""
+    far = farthest(here.x.dtype)
+    way = float(torch.linalg.vector_norm(here.x - start.x))
+    is_near = way < far * max(1.0, float(torch.linalg.vector_norm(start.x))) and -here.f < far * max(1.0, abs(start.f))
+    if here.f < before.f and not is_near:
+        reason = f"the function is not bounded below: a way of {way:.2g} off it is {here.f:.3g} and still falls"
+        raise NoStepError(Status.UNBOUNDED, reason)
 
 
 def _ending(method: Descent, progress: Progress) -> Ending | None:

@@ -69,6 +69,21 @@ _PARTS: dict[str, tuple[Direction, StepSize]] = {
 }
 
 
+_SCIPYS = {
+    "jac": "it is `gradient`, and autograd's where it is not given",
+    "hess": "it is `hessian`, and autograd's where it is not given",
+    "hessp": "it is `hessian_product`, and autograd's where it is not given",
+    "options": "the options are given by keyword, as in `max_iter=100`",
+    "args": "the function has one argument; write `lambda x: f(x, …)`",
+    "maxiter": "it is `max_iter`",
+    "maxfun": "it is `max_eval`",
+    "maxfev": "it is `max_eval`",
+    "gtol": "it is `tol`, or `stop=gradient_norm(…)`",
+    "xtol": "it is `stop=step_length(…)`",
+    "ftol": "it is `stop=value_change(…)`",
+}
+
+
 def methods() -> dict[str, Descent | Routine]:
     """Every method that has a name, by its name, with its default settings."""
     return {**{name: named(name) for name in _PARTS}, **ROUTINES}
@@ -126,6 +141,8 @@ def named(name: str, options: Mapping[str, Any] | None = None) -> Descent:
     if left:
         known = [*_settings(direction), *_settings(step_size), "direction", "step_size", "stop"]
         wrong = next(iter(left))
+        if wrong in _SCIPYS:
+            raise UnknownNameError(f"`{wrong}` is SciPy's; here, {_SCIPYS[wrong]}")
         raise UnknownNameError(f"method `{name}` has no option `{wrong}`; {did_you_mean(wrong, known)}")
     return descent(direction=direction, step_size=step_size, stop=stop)
 
@@ -137,7 +154,9 @@ def composed(method: object, options: Mapping[str, Any]) -> Descent:
     if not isinstance(method, Descent):
         raise DescentError(f"the method is {method!r}; give the name of one, or `descent(direction=…, step_size=…)`")
     if options:
-        raise DescentError(f"`{next(iter(options))}` cannot change {method!r}; write it where the method is composed")
+        name = next(iter(options))
+        named_so = "`tol` or `stop`" if name == "stop" else f"`{name}`"
+        raise DescentError(f"{named_so} cannot change {method!r}; write it where the method is composed")
     return method
 
 

@@ -7,6 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from thalweg.descent import stopping
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from thalweg.descent.differences import Points
     from thalweg.descent.engine import Ending
     from thalweg.descent.stopping import StoppingRule
     from thalweg.descent.without_gradients.routine import Routine
 
 
+@torch.inference_mode(mode=False)
 def minimize(  # noqa: PLR0913  # SciPy's, by keyword
     f: Callable[[Tensor], Any] | Surface,
     x0: Tensor | NDArray[Any] | Sequence[Any] | float,
@@ -40,7 +43,7 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
     *,
     gradient: Callable[[Tensor], Any] | None = None,
     hessian: Callable[[Tensor], Any] | None = None,
-    hessian_product: Callable[[Tensor, Tensor], Any] | None = None,
+    hessian_product: Callable[[Tensor, Tensor], Any] | Points | None = None,
     bounds: object = None,
     callback: Callable[..., object] | None = None,
     tol: float | None = None,
@@ -53,7 +56,9 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
     `f` takes a tensor of x0's shape, dtype and device and gives one number; it may be a surface. For methods that
     take the curvature through outputs it gives (value, outputs), as ½‖r‖² and the residuals r. Derivatives are
     autograd's, unless you give them: `gradient(x)` in x's shape, `hessian(x)` of shape (n, n), `hessian_product(x, v)`
-    in x's shape. An `x0` that is no floating tensor becomes one in float64, an array of float32 in float32.
+    in x's shape. With `hessian_product="2-point"` or `"3-point"`, products are differences of gradients, forward or
+    central; the forward ones are also taken where the function cannot be differentiated twice, and `message` says so.
+    An `x0` that is no floating tensor becomes one in float64, an array of float32 in float32.
 
     `method` is a name (`"bfgs"`, `"lbfgs"`, `"newton_cg"`, `"nelder_mead"`, `"cma_es"`, …: `thalweg.descent.methods()`
     has them all) or a value, as `descent(direction=…, step_size=…, stop=…)` or `cma_es(spread=0.3)`. A name's settings
@@ -64,10 +69,11 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
     own, after which the lowest point so far is looked at. `bounds` are a pair (low, high) for each element of x0, flat,
     `None` where there is no bound, or `scipy.optimize.Bounds`, for the methods that know them.
 
-    The evaluations of the function and the Hessian products together are never more than `max_eval`. Without a budget,
-    200n steps are the most. Where a stopping rule is met, that point is returned, unless the descent has left a lower
-    one, which is no success; else the lowest point that was seen. What ends a descent too early (a function that is not
-    smooth, not bounded, not finite, not deterministic; a direction that does not descend) is named in `message`.
+    The evaluations of the function and the Hessian products together are never more than `max_eval`; a gradient that a
+    difference needs where the function was not evaluated counts as one. Without a budget, 200n steps are the most.
+    Where a stopping rule is met, that point is returned, unless the descent has left a lower one, which is no success;
+    else the lowest point that was seen. What ends a descent too early (a function that is not smooth, not bounded, not
+    finite, not deterministic; a direction that does not descend) is named in `message`.
 
     After each step, `callback(x)` is called, or `callback(intermediate_result=…)` if that is its parameter's name; it
     may raise `StopIteration`.
@@ -97,7 +103,7 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
         start.shape,
         gradient=gradient,
         hessian=hessian,
-        product=hessian_product,
+        product=_product(hessian_product),
         differentiable_twice=chosen.derivatives == 2 and hessian is None and hessian_product is None,
         values_only=not chosen.derivatives,
         keeps_graph=chosen.needs_outputs,
@@ -118,13 +124,13 @@ def minimize(  # noqa: PLR0913  # SciPy's, by keyword
 def _starting_point(x0: object) -> Tensor:
     """A floating tensor that nobody else holds."""
     try:
-        found = x0.detach() if isinstance(x0, torch.Tensor) else torch.as_tensor(x0)
+        found = x0.detach() if isinstance(x0, torch.Tensor) else torch.as_tensor(_own_copy(x0))
     except (TypeError, ValueError, RuntimeError) as failure:
         raise DescentError(f"x0 is {x0!r}, which makes no tensor: {failure}") from None
     if found.is_complex():
         raise DescentError("x0 is complex; minimise over its real and imaginary parts, as with torch.view_as_real")
     if not found.is_floating_point() or not hasattr(x0, "dtype"):
-        found = torch.as_tensor(x0, dtype=torch.float64)
+        found = found.to(torch.float64) if hasattr(x0, "dtype") else torch.as_tensor(x0, dtype=torch.float64)
     if found.dtype not in (torch.float32, torch.float64):
         raise DescentError(f"x0 has the dtype {found.dtype}; descents are made in float32 and float64: convert it")
     if not found.numel():
@@ -132,6 +138,16 @@ def _starting_point(x0: object) -> Tensor:
     if not bool(found.isfinite().all()):
         raise DescentError("x0 has a NaN or an infinity in it; start where the function is defined")
     return found.clone().contiguous()
+
+
+def _product(given: Callable[[Tensor, Tensor], Any] | Points | None) -> Callable[[Tensor, Tensor], Any] | Points | None:
+    if given is None or callable(given) or given in {"2-point", "3-point"}:
+        return given
+    raise DescentError(f"`hessian_product` is {given!r}; give a function of x and v, '2-point' or '3-point'")
+
+
+def _own_copy(x0: object) -> object:
+    return np.array(x0, order="C") if isinstance(x0, np.ndarray) else x0  # also one read backwards, or read-only
 
 
 def _with_budgets(method: Descent | Routine, max_iter: int | None, max_eval: int | None) -> Descent | Routine:
@@ -167,6 +183,8 @@ def _result(objective: Objective, ending: Ending) -> Result:
         best = objective.best
     if best is None:
         raise DescentError(f"there is no descent from x0: {message}")
+    if objective.remark:
+        message += f"; {objective.remark}"
     return Result(
         x=best.x.clone().view(objective.shape),
         fun=best.f,

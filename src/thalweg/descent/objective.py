@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from thalweg.descent.differences import Points
     from thalweg.descent.trial import Evaluated
 
 
@@ -24,7 +25,8 @@ class Objective:
     """A function with its derivatives, what has been spent on it, and the lowest point that was seen.
 
     `budget` bounds function evaluations and Hessian products together, a dense Hessian counting as many products as it
-    has columns; a gradient is only ever taken where the function was evaluated. `deadline` is on the monotonic clock.
+    has columns. A gradient is taken where the function was evaluated; one that is taken elsewhere, for a difference,
+    counts, too. `deadline` is on the monotonic clock.
     With `values_only`, the function is told of points without a graph, and nobody asks for a gradient.
     """
 
@@ -35,7 +37,7 @@ class Objective:
         *,
         gradient: Callable[[Tensor], Any] | None = None,
         hessian: Callable[[Tensor], Any] | None = None,
-        product: Callable[[Tensor, Tensor], Any] | None = None,
+        product: Callable[[Tensor, Tensor], Any] | Points | None = None,
         differentiable_twice: bool = False,
         values_only: bool = False,
         keeps_graph: bool = False,
@@ -47,8 +49,11 @@ class Objective:
         self.size = shape.numel()
         self.gradient = gradient
         self.hessian = hessian
-        self.product = product
+        self.product = product if callable(product) else None
+        self.differences: Points | None = None if callable(product) else product
         self.differentiable_twice = differentiable_twice
+        self.remark = ""
+        self._elsewhere = 0
         self.values_only = values_only
         self.keeps_graph = keeps_graph
         self.evaluated: Callable[[Tensor], Evaluated] | None = None
@@ -66,12 +71,11 @@ class Objective:
         """
         self.spend()
         self.nfev += 1
-        if self.values_only:
-            point = x.detach().clone()  # without a graph, nothing keeps the function from changing it
-        else:
-            point = x.detach().requires_grad_(self.gradient is None or self.differentiable_twice)
+        has_graph = not self.values_only and (self.gradient is None or self.differentiable_twice)
+        point = x.detach().requires_grad_(has_graph)
         with torch.set_grad_enabled(not self.values_only):
-            value, outputs = _apart(self.function(point.view(self.shape)))
+            given = point if self.gradient is None else x.detach()
+            value, outputs = _apart(self.function(given.clone().view(self.shape)))  # which may be changed in place
             tensor = value.sum() if isinstance(value, torch.Tensor) else None  # of one element, in whatever shape
         trial = Trial(self, x.detach(), point, _number(value), tensor, outputs)
         if trial.f == -math.inf:
@@ -88,10 +92,34 @@ class Objective:
         finally:
             self.best = best
 
+    def slope(self, x: Tensor) -> Tensor:
+        """The gradient at a flat point that nobody goes to. Raises as `at`."""
+        best = self.best
+        try:
+            if self.gradient is None:
+                return self.at(x).g
+            self.spend()
+            self._elsewhere += 1
+            return Trial(self, x, x, math.nan, None).g
+        finally:
+            self.best = best
+
+    def fall_back(self, reason: str) -> None:
+        """Take Hessian products by differences of gradients from here on, and remember why."""
+        if self.differences is None:
+            self.differences = "2-point"
+            self.differentiable_twice = False
+            self.remark = f"Hessian products are differences of gradients: {reason}"
+
+    @property
+    def spent(self) -> int:
+        """How many evaluations there were: what the budget bounds."""
+        return self.nfev + self.nhvp + self._elsewhere
+
     @property
     def left(self) -> float:
         """How many evaluations and products are still within the budget."""
-        return self._budget - self.nfev - self.nhvp
+        return self._budget - self.spent
 
     def spend(self, count: int = 1) -> None:
         """See that so many more evaluations are within the budget, or raise `BudgetSpentError`."""
@@ -118,6 +146,8 @@ def _number(value: object) -> float:
                 f"the function returned a tensor of shape {tuple(value.shape)}; what is minimised is one number, as of "
                 "`.sum()` or `.mean()`"
             )
+        if value.is_complex():
+            raise GradientError("the function returned a complex number; minimise its modulus or its real part")
         return float(value.detach())
     if not isinstance(value, float | int | SupportsFloat):  # asked of a protocol, a float answers in 40 µs
         raise GradientError(f"the function returned {value!r}; what is minimised is one number")

@@ -35,7 +35,7 @@ class Result:
     the gradient there, `None` of a method without gradients. `x` and `jac` are tensors of x0's shape, dtype and device.
     `nit` steps were taken; the function
     was evaluated `nfev` times, its gradient `njev` times, and `nhvp` products with its Hessian were computed, n of them
-    for a dense Hessian.
+    for a dense Hessian; where those were differences of gradients, they count as these.
     `success` says that a stopping rule other than a budget was met, `status` and `message` how it ended.
     """
 

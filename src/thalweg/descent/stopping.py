@@ -158,7 +158,7 @@ class iterations(StoppingRule):
 
 @dataclass(frozen=True, repr=False)
 class evaluations(StoppingRule):
-    """So many evaluations at most, of the function and of Hessian products together; never one more."""
+    """So many evaluations at most, of the function, of Hessian products, and of gradients apart; never one more."""
 
     is_budget: ClassVar[bool] = True
     count: int = whole(1)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from thalweg.errors import GradientError
+from thalweg.curvature.differentiation import slopes
+from thalweg.descent.differences import difference
+from thalweg.errors import GradientError, SecondDerivativeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
+    from thalweg.descent.differences import Points
     from thalweg.descent.objective import Objective
 
 
@@ -58,6 +63,7 @@ class Trial:
         self._outputs = outputs
         self._slope: Tensor | None = None
         self._gradient: Tensor | None = None
+        self._dense: Tensor | None = None
 
     @property
     def g(self) -> Tensor:
@@ -109,30 +115,50 @@ class Trial:
         return Evaluated(self._value, self._outputs, (self._point,))
 
     def product(self, v: Tensor) -> Tensor:
-        """The Hessian here times a vector, by differentiating the gradient once more."""
+        """The Hessian here times a vector: as it is given, by differentiating the gradient, or by its differences."""
         objective = self._objective
-        self.spend()
-        if objective.product is not None:
-            found = objective.product(self.x.view(objective.shape), v.view(objective.shape))
-            return self._flat(found, "`hessian_product`").detach()
-        if objective.hessian is not None:
-            return self._given_hessian() @ v
-        return self._second(v)
+        if objective.differences is None:
+            objective.spend()
+            found = self._exact(v)
+            if found is not None:
+                objective.nhvp += 1
+                return found.detach()
+        points: Points = objective.differences or "2-point"
+        found = difference(objective.slope, self.x, self.g, v, points)
+        if bool(found.any()):  # else the gradient does not change, as that of a linear function
+            objective.fall_back("the gradient does not depend on the point by torch's operations")
+        return found
 
     def hessian(self) -> Tensor:
         """The dense Hessian here, of shape (n, n), made symmetric."""
         objective = self._objective
-        self.spend(objective.size)
+        objective.spend(objective.size)
         if objective.hessian is not None:
             dense = self._given_hessian()
-        elif objective.product is not None:
-            columns = torch.eye(objective.size, dtype=self.x.dtype, device=self.x.device)
-            shape = objective.shape
-            products = [objective.product(self.x.view(shape), column.view(shape)) for column in columns]
-            dense = torch.stack([self._flat(column, "`hessian_product`").detach() for column in products])
+            objective.nhvp += objective.size
         else:
-            dense = torch.stack([self._second(row) for row in torch.eye(objective.size).to(self.x)])
+            identity = torch.eye(objective.size, dtype=self.x.dtype, device=self.x.device)
+            dense = torch.stack([self.product(column) for column in identity])
         return (dense + dense.T) / 2
+
+    def _exact(self, v: Tensor) -> Tensor | None:
+        """The product without differences, or `None` where torch does not know it."""
+        objective = self._objective
+        if objective.product is not None:
+            found = objective.product(self.x.clone().view(objective.shape), v.clone().view(objective.shape))
+            return self._flat(found, "`hessian_product`")
+        if objective.hessian is not None:
+            return self._given_hessian() @ v
+        _ = self.g
+        if self._slope is None:
+            return None
+        try:
+            return _derivative(self._slope, self._point, v, retain_graph=True)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as failure:  # an operation of which torch has no second derivative
+            objective.fall_back(str(failure).split("\n", 1)[0].split(". ", 1)[0])
+            return None
 
     def _differentiate(self) -> Tensor:
         if self._value is None or not self._value.requires_grad:
@@ -140,35 +166,43 @@ class Trial:
                 "the function's value does not depend on its point by torch's operations, so that it cannot be "
                 "differentiated; compute it with torch, or give `gradient`"
             )
-        twice, keeps = self._objective.differentiable_twice, self._objective.keeps_graph
-        return _derivative(self._value, self._point, create_graph=twice, retain_graph=twice or keeps)
+        if self._objective.differentiable_twice:
+            try:
+                (found,) = slopes(self._value, [self._point])
+            except SecondDerivativeError:
+                self._objective.fall_back("a function in it is marked `once_differentiable`")
+            else:
+                return torch.zeros_like(self._point) if found is None else found
+        found = _derivative(self._value, self._point, retain_graph=self._objective.keeps_graph)
+        return torch.zeros_like(self._point) if found is None else found
 
-    def _ask(self, gradient: object) -> Tensor:
-        with torch.set_grad_enabled(self._objective.differentiable_twice):
-            found = gradient(self._point.view(self._objective.shape))  # pyright: ignore[reportCallIssue]
-        return self._flat(found, "`gradient`")
-
-    def _second(self, v: Tensor) -> Tensor:
-        g = self.g
-        if self._slope is None:
-            if self._objective.gradient is None:
-                return torch.zeros_like(g)  # the gradient does not depend on the point: the function is linear
-            raise GradientError(
-                "this method needs second derivatives, and `gradient` does not say them by torch's operations; give "
-                "`hessian_product` or `hessian`, or leave `gradient` to autograd"
-            )
-        return _derivative(self._slope, self._point, v, retain_graph=True)
+    def _ask(self, gradient: Callable[[Tensor], Any]) -> Tensor:
+        objective = self._objective
+        if objective.differentiable_twice:
+            try:
+                with torch.enable_grad():
+                    return self._flat(gradient(self._point.clone().view(objective.shape)), "`gradient`")
+            except RuntimeError as failure:
+                if "requires grad" not in str(failure):
+                    raise
+                objective.fall_back("`gradient` leaves torch")
+                objective.njev += 1
+        with torch.no_grad():
+            return self._flat(gradient(self.x.clone().view(objective.shape)), "`gradient`")
 
     def _given_hessian(self) -> Tensor:
+        if self._dense is not None:
+            return self._dense
         objective = self._objective
         assert objective.hessian is not None  # noqa: S101  # the callers have looked
-        found = torch.as_tensor(objective.hessian(self.x.view(objective.shape))).to(self.x)
+        found = torch.as_tensor(objective.hessian(self.x.clone().view(objective.shape))).to(self.x)
         if found.numel() != objective.size**2:
             raise GradientError(
                 f"`hessian` returned the shape {tuple(found.shape)}; for {objective.size} variables it must be "
                 f"({objective.size}, {objective.size})"
             )
-        return found.detach().reshape(objective.size, objective.size)
+        self._dense = found.detach().reshape(objective.size, objective.size)
+        return self._dense
 
     def _flat(self, found: object, name: str) -> Tensor:
         tensor = torch.as_tensor(found).to(self.x)
@@ -180,7 +214,7 @@ class Trial:
         return tensor.reshape(-1)
 
 
-def _derivative(of: Tensor, point: Tensor, v: Tensor | None = None, **graph: bool) -> Tensor:
-    """The derivative, of a vector in the direction v; zero where it does not depend on the point."""
+def _derivative(of: Tensor, point: Tensor, v: Tensor | None = None, **graph: bool) -> Tensor | None:
+    """The derivative, of a vector in the direction v; `None` where it does not depend on the point."""
     (found,) = cast("tuple[Tensor | None]", torch.autograd.grad(of, point, v, allow_unused=True, **graph))
-    return torch.zeros_like(point) if found is None else found
+    return found

@@ -72,7 +72,8 @@ class _NewtonCG(Guide):
             curvature = dot(d, Bd)
             if not bool(curvature.isfinite()):
                 raise NoStepError(Status.NOT_FINITE, "a Hessian product has a NaN or an infinity in it")
-            if curvature <= 3 * torch.finfo(g.dtype).eps * dot(d, d):
+            rounding = 3 * torch.finfo(g.dtype).eps * torch.linalg.vector_norm(d) * torch.linalg.vector_norm(Bd)
+            if curvature <= rounding:
                 # downhill all the same: along −g as far as a curvature of that size says, or what was found before it
                 return z if count else d * (square / curvature.abs() if curvature < 0 else 1.0)
             alpha = square / curvature

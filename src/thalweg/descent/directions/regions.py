@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from thalweg.descent.trial import Trial
 
 
+_KEPT = 20
+"""So many products of one point are kept, of the size of the point each."""
+
+
 @dataclass(frozen=True, repr=False)
 class dogleg(Direction):
     """Along −g to the model's minimum there, then towards Newton's point, as far as the radius goes. Powell 1970.
@@ -92,16 +96,20 @@ class _Dogleg(Region):
 class _Steihaug(Region):
     def __init__(self, max_products: int | None) -> None:
         self._max_products = max_products
+        self._at: Trial | None = None
+        self._products: list[Tensor] = []
 
     def within(self, here: Trial, radius: float) -> tuple[Tensor, Tensor]:
         g = here.g
         tolerance = forcing(g)
+        if self._at is not here:
+            self._at, self._products = here, []
         z, Bz, r, d = torch.zeros_like(g), torch.zeros_like(g), g, -g
         square = dot(r, r)
-        for _ in range(self._max_products or 20 * len(g)):
+        for count in range(self._max_products or 20 * len(g)):
             if square.sqrt() < tolerance:
                 break
-            Bd = here.product(d)
+            Bd = self._product(here, d, count)
             curvature = dot(d, Bd)
             if not bool(curvature.isfinite()):
                 raise NoStepError(Status.NOT_FINITE, "a Hessian product has a NaN or an infinity in it")
@@ -113,6 +121,15 @@ class _Steihaug(Region):
             before, square = square, dot(r, r)
             d = -r + (square / before) * d
         return z, Bz
+
+    def _product(self, here: Trial, d: Tensor, count: int) -> Tensor:
+        """B d; after a refused step the first ones are known: the way within a larger radius began as this one."""
+        if count < len(self._products):
+            return self._products[count]
+        Bd = here.product(d)
+        if count < _KEPT:
+            self._products.append(Bd)
+        return Bd
 
 
 def _to_edge(z: Tensor, d: Tensor, radius: float) -> Tensor:

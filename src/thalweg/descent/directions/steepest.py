@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 
 from thalweg.descent.directions.direction import Direction, Guide
@@ -80,7 +81,7 @@ class _Preconditioned(Guide):
     advice = "its D must be positive definite"
 
     def __init__(self, D: Any) -> None:  # noqa: ANN401  # a tensor, an operator, a function
-        self._D = D
+        self._D = torch.from_numpy(D.copy()) if isinstance(D, np.ndarray) else D
 
     def toward(self, here: Trial) -> Tensor:
         D, g = self._D, here.g
@@ -92,4 +93,9 @@ class _Preconditioned(Guide):
                 )
             scale = D.to(g)
             return -(scale * g if D.ndim == 1 else scale @ g)
-        return -torch.as_tensor(D @ g if hasattr(D, "__matmul__") else D(g)).to(g).reshape(-1)
+        d = torch.as_tensor(D @ g if hasattr(D, "__matmul__") else D(g)).to(g)
+        if d.numel() != g.numel():
+            raise DescentError(
+                f"preconditioned: D makes a vector of shape {tuple(d.shape)} of the gradient of {g.numel()} variables"
+            )
+        return -d.reshape(-1)

@@ -212,8 +212,8 @@ class ClosureFunction:
 
 
 def _is_same(z: Tensor, other: Tensor) -> bool:
-    """Whether they are one vector in memory, that both of them keep."""
-    return z.data_ptr() == other.data_ptr()
+    """Whether they are the same point; one vector in memory, that both of them keep, need not be read."""
+    return z.data_ptr() == other.data_ptr() or torch.equal(z, other)
 
 
 def _number(loss: object) -> float:

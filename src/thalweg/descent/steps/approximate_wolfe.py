@@ -109,6 +109,8 @@ class _ApproximateWolfe(LineSearch):
 def _secants(slopes: OppositeSlopes, ends: Ends) -> Ends:
     """The procedure "secant²": a secant of both ends, and another one from the end that it has replaced."""
     alpha = _secant(ends.low, ends.high)
+    if slopes.is_still(alpha):
+        return ends  # a slope at the far end that is out of all proportion
     narrower = slopes.update(ends, alpha)
     if alpha == narrower.high.alpha:
         return slopes.update(narrower, _secant(ends.high, narrower.high))

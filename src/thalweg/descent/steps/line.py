@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from thalweg.descent.objective import Objective
     from thalweg.descent.trial import Trial
 
-_FARTHEST = 1e20
-"""A step so many times longer than its start (or 1) says that the function is not bounded below."""
 _ROUNDINGS = 2
 """How many roundings of the value may hide that a place is lower."""
 TRIALS = 100
 """How many points of one line are looked at before it is given up."""
+
+
+def farthest(dtype: torch.dtype) -> float:
+    """A point so many times farther off than its start (or 1) says that the function is not bounded below."""
+    return min(1e20, torch.finfo(dtype).max ** 0.4)  # in float32, 1e20 could not be squared
 
 
 class Place:
@@ -66,15 +69,16 @@ class Line:
             raise NoStepError(Status.NOT_FINITE, "the direction has a NaN or an infinity in it")
         if math.isinf(self.begin.slope):
             raise NoStepError(Status.NOT_FINITE, "the slope overflows; scale the function down")
+        self.length = float(torch.linalg.vector_norm(d))
+        least = self.length * float(torch.linalg.vector_norm(here.g))
+        if not self.length * self.length or (self.begin.slope == 0 and least < torch.finfo(d.dtype).tiny):
+            raise NoStepError(Status.NO_LOWER_POINT, "the direction or the slope has become too small to be squared")
         if not self.begin.slope < 0:
             because = f"; {guide.advice}" if guide.advice else ""
             reason = f"the direction is no descent direction, its slope is {self.begin.slope:.3g}{because}"
             raise NoStepError(Status.NO_DIRECTION, reason)
-        self.length = float(torch.linalg.vector_norm(d))
-        if not self.length:
-            raise NoStepError(Status.NO_LOWER_POINT, "the direction has become too short to be squared")
         size = float(torch.linalg.vector_norm(here.x))
-        self.farthest = _FARTHEST * max(1.0, size) / self.length
+        self.farthest = farthest(d.dtype) * max(1.0, size) / self.length
         self.rounding = _ROUNDINGS * torch.finfo(d.dtype).eps * abs(here.f)
         self.is_scaled = guide.is_scaled
 

@@ -60,6 +60,10 @@ class OppositeSlopes:
                 raise FoundError(place)
         return place
 
+    def is_still(self, alpha: float) -> bool:
+        """Whether that is too short a way to change the point."""
+        return self._line.is_still(alpha)
+
     def bracket(self, alpha: float) -> Ends:
         """The first such interval, from the α to try first. Raises `NoStepError` where the function is unbounded."""
         low = self._line.begin

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _MUCH = 1000.0
 """By how many times the curvature λ is raised where the function is not finite."""
+_LEAST = 1e-100
+"""λ is no smaller, so that it can be raised again where the curvature is zero."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,11 +73,13 @@ class _Scaled(Search):
                 raised = 2 * (self._lambda - delta / square)
                 delta = -delta + self._lambda * square
                 self._lambda = raised
+            if not delta:
+                raise NoStepError(Status.NO_LOWER_POINT, "the curvature has become too small to be told from 0")
             there = line.at(mu / delta).trial
             ratio = agreement(here, there, mu / delta * mu / 2, 0.0)
             raised = self._lambda
             if ratio >= 0.75:
-                self._lambda /= 4
+                self._lambda = max(self._lambda / 4, _LEAST)
             elif ratio < 0.25:
                 self._lambda += delta * (1 - ratio if math.isfinite(ratio) else _MUCH) / square
             if ratio >= 0:

@@ -70,6 +70,8 @@ class _TrustRegion(Search):
             length = float(torch.linalg.vector_norm(step))
             if ratio < 0.25:
                 self._radius *= 0.25
+                while ratio < self._accept and self._radius > length:
+                    self._radius *= 0.25  # the same step would be refused again
             elif ratio > 0.75 and length >= (1 - 1e-6) * self._radius:
                 self._radius = min(2 * self._radius, self._most)
             if ratio >= self._accept:

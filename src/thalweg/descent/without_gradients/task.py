@@ -64,7 +64,7 @@ class Task:
         self.ending: Ending | None = None
         self.raised: Exception | None = None
         self.began = began
-        self._spent_before = objective.nfev + objective.nhvp
+        self._spent_before = objective.spent
         self._rules = sorted(stop.parts, key=lambda rule: rule.is_budget) if stop else []
         self._seen = seen
         self._first: Trial | None = None
@@ -174,7 +174,7 @@ class Task:
     def _met(self, before: Trial | None = None) -> Ending | None:
         here = self._told
         assert here is not None  # noqa: S101  # an iteration is over
-        spent = self.objective.nfev + self.objective.nhvp - self._spent_before
+        spent = self.objective.spent - self._spent_before
         seconds = time.monotonic() - self.began
         moved = None if before is here else before
         progress = Progress(here=here, before=moved, nit=self.nit, evaluations=spent, seconds=seconds)
