@@ -62,6 +62,7 @@ class Trial:
         self._value = value
         self._outputs = outputs
         self._slope: Tensor | None = None
+        self._is_finite: bool | None = None
         self._gradient: Tensor | None = None
         self._dense: Tensor | None = None
 
@@ -83,7 +84,9 @@ class Trial:
     @property
     def is_finite(self) -> bool:
         """Whether value and gradient are finite; the gradient is computed only where the value is."""
-        return math.isfinite(self.f) and bool(self.g.isfinite().all())
+        if self._is_finite is None:
+            self._is_finite = math.isfinite(self.f) and bool(self.g.isfinite().all())
+        return self._is_finite
 
     @property
     def left(self) -> float:

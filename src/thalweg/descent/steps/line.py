@@ -64,6 +64,7 @@ class Line:
         self._objective = objective
         self._d = d
         self._guide = guide
+        self._reached: tuple[float, Tensor] | None = None
         self.begin = Place(0.0, here, d)
         if not bool(d.isfinite().all()):
             raise NoStepError(Status.NOT_FINITE, "the direction has a NaN or an infinity in it")
@@ -84,14 +85,19 @@ class Line:
 
     def is_still(self, alpha: float) -> bool:
         """Whether the step is too short to change the point."""
-        here = self.begin.trial
-        return bool((here.x + alpha * self._d == here.x).all())
+        return torch.equal(self._reach(alpha), self.begin.trial.x)
 
     def at(self, alpha: float) -> Place:
         """The function there. Raises `NoStepError` if the step is too short to change the point."""
         if self.is_still(alpha):
             raise NoStepError(Status.NO_LOWER_POINT, "the steps have become shorter than the rounding of the point")
-        return Place(alpha, self._objective.at(self.begin.trial.x + alpha * self._d), self._d)
+        return Place(alpha, self._objective.at(self._reach(alpha)), self._d)
+
+    def _reach(self, alpha: float) -> Tensor:
+        """The point there; the last one is kept, as it is asked for twice."""
+        if self._reached is None or self._reached[0] != alpha:
+            self._reached = (alpha, self.begin.trial.x + alpha * self._d)
+        return self._reached[1]
 
     def suits(self, place: Place) -> bool:
         """Whether the guide could go on from there."""
