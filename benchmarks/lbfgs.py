@@ -81,7 +81,7 @@ class Regression:
         """The loss and its gradient at a vector, as SciPy wants them."""
         torch.nn.utils.vector_to_parameters(torch.from_numpy(x).float(), self.model.parameters())
         loss = self()
-        return float(loss), torch.cat([p.grad.reshape(-1) for p in self.model.parameters()]).double().numpy()
+        return loss.item(), torch.cat([p.grad.reshape(-1) for p in self.model.parameters()]).double().numpy()
 
 
 def with_torch(problem: Regression, kind: Any, memory: int) -> None:  # noqa: ANN401  # either class
