@@ -43,7 +43,7 @@ def test_sophias_run_ends_where_its_budget_does_and_says_what_it_was_spent_on() 
     assert run.spent[1] == 1 + PRODUCT
 
 
-@pytest.mark.parametrize("name", methods())
+@pytest.mark.parametrize("name", [name for name, method in methods().items() if not method.needs_outputs])
 def test_no_descent_spends_more_than_its_budget(name: str) -> None:
     runs = run_on_surface(Task(ROSENBROCK, name, "final", ((0, 1.0),), (0, 1), BUDGET))
     assert [run.role for run in runs] == ["final", "final", "path"]

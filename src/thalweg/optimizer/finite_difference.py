@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class finite_difference(Estimator):
-    """The diagonal as |∇f(p + δ) − ∇f(p)| / |δ|, where δ is the average of the gradients that vSGD keeps.
+    """The diagonal: how far ∇f differs between p and p + δ, over δ, with δ the average of gradients that vSGD keeps.
 
     It costs two evaluations of the loss and its gradient, so `estimate_curvature` is given a function that computes the
     loss, of the same minibatch each time: `optimizer.estimate_curvature(lambda: loss_of(model(x), y))`. Random numbers
