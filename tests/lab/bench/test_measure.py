@@ -238,3 +238,11 @@ def test_optax_takes_turns_where_it_is_installed(dtype: str) -> None:
     assert other.call == "optax.adam(learning_rate=1e-12, b1=0.9, b2=0.999, eps=1e-08)"
     assert row_of(record, "radam", TINY).against == ()
     assert record.versions["optax"]
+
+
+@pytest.mark.parametrize("rule", ["dog", "schedule_free_sgd", "schedule_free_adamw", "ademamix", "lamb"])
+def test_optaxs_other_optimizers_can_be_stepped_too(rule: str) -> None:
+    pytest.importorskip("jax")
+    pytest.importorskip("optax")
+    (other,) = row_of(measure(rule, against=("optax",), rounds=1), rule, TINY).against
+    assert other.call.startswith("optax.")

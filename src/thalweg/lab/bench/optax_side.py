@@ -51,7 +51,8 @@ def optaxs(call: Call, model: Model) -> list[Contender]:
 
     parameters = _to_jax(model.values, device)
     gradients = _to_jax(model.gradients, device)
-    held = (parameters, transformation.init(parameters))
+    begun = transformation.init(parameters)
+    held = (parameters, jax.tree.map(jax.numpy.array, begun))  # copies: some states begin as the parameters themselves
 
     def step() -> None:
         nonlocal held
