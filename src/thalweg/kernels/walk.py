@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from thalweg.formula.scalar import Operation, Scalar, descend
@@ -19,6 +19,8 @@ class Printer:
     number: Callable[[float], str]
     operations: Mapping[Operation, str]
     """A format string for each operation, its operands `{0}`, `{1}`, `{2}`."""
+    beside_numbers: Mapping[Operation, str] = field(default_factory=dict[Operation, str])
+    """The same for operations whose second operand is a number as it is typed, which is never NaN."""
 
 
 def print_number(value: float) -> str:
@@ -42,6 +44,8 @@ def print_graph(roots: list[Scalar], printer: Printer, inputs: Mapping[str, str]
             case operation:
                 operands = [written[id(operand)] for operand in node.operands]
                 name = f"x{len(lines)}"
-                lines.append(f"{name} = {printer.operations[operation].format(*operands)}")
+                beside = node.operands[-1].operation == "constant" and operation in printer.beside_numbers
+                text = (printer.beside_numbers if beside else printer.operations)[operation]
+                lines.append(f"{name} = {text.format(*operands)}")
                 written[id(node)] = name
     return lines, [written[id(root)] for root in roots]

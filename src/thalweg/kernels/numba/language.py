@@ -26,6 +26,8 @@ NUMBA = Printer(
         "either": "{0} | {1}",
         "where": "{1} if {0} else {2}",
     },
+    # one instruction each, where two comparisons are four
+    beside_numbers={"maximum": "{1} if {0} < {1} else {0}", "minimum": "{1} if {0} > {1} else {0}"},
 )
 DITHERED = ("bfloat16", "float16")
 """The dtypes that a number is rounded to up or down; for the others it is as it was computed."""
