@@ -178,7 +178,8 @@ class Launch:
         if self._program is None:
             shapes = [shape_in_parts(member.parameter) for member in self.members]
             self._program = Program(self.plan, Geometry(shapes, exchange=self.exchange))
-        constants = torch.tensor(self._constants, dtype=torch.float64)[self._places]
+        constants = torch.tensor(self._constants, dtype=torch.float64)
+        constants = constants.expand(len(self._places), -1) if len(constants) == 1 else constants[self._places]
         states = self.coarse_states.read(self.members, self.plan.coarse_states)
         if loss is not None:
             states["loss"] = torch.tensor(loss, dtype=torch.float64)
