@@ -121,7 +121,7 @@ class Plan:
         """Whether a constant changes with the step count."""
         return "t" in self.inputs
 
-    @property
+    @cached_property
     def stores(self) -> tuple[tuple[str, Scalar], ...]:
         """What the last pass writes to which array."""
         return self.passes[-1].stores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from thalweg.errors import CurvatureError
@@ -13,7 +14,6 @@ from thalweg.kernels.layout import wanted_strides
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import numpy as np
     from torch import Tensor
 
     from thalweg.optimizer.launch import Member
@@ -24,6 +24,7 @@ class CurvatureArrays:
 
     def __init__(self, members: Iterable[Member]) -> None:
         self.members = [member for member in members if member.formula.estimate is not None]
+        self._places = np.array([member.place for member in self.members], dtype=np.int64)
         self._arrays: dict[int, Tensor] = {}
 
     def take(self, estimates: Mapping[Tensor, Tensor], done: np.ndarray[Any, Any]) -> bool:
@@ -65,8 +66,9 @@ class CurvatureArrays:
         return {} if member.formula.estimate is None else {member.formula.estimate[0]: self._arrays[member.place]}
 
     def _refuse_first_steps(self, done: np.ndarray[Any, Any]) -> None:
-        for member in self.members:
-            if not done[member.place] and member.whole.grad is not None and member.whole.numel():
+        for at in np.flatnonzero(done[self._places] == 0):
+            member = self.members[at]
+            if member.whole.grad is not None and member.whole.numel():
                 message = (
                     f"{member.name} has no estimate of its curvature yet; call `optimizer.estimate_curvature(loss)` "
                     "before `loss.backward()` at every step: it looks itself whether one is due (by `now=True`, it is)"

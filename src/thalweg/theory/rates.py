@@ -28,7 +28,7 @@ class Tuning:
 
 
 def gradient_descent_rate(eigenvalues: Iterable[float], alpha: float) -> float:
-    """The largest |1 − αλ|: x ← x − αQx contracts by that in every step, and grows from 1 on.
+    """The largest size of 1 − αλ: x ← x − αQx contracts by that in every step, and grows from 1 on.
 
     >>> gradient_descent_rate([1.0, 9.0], alpha=0.2)
     0.8

@@ -41,7 +41,7 @@ def damped_newton_step(g: Any, H: Any, damping: float) -> Tensor:  # noqa: ANN40
 
 
 def distance_from_gradient_descent(H: Any, damping: float) -> float:  # noqa: ANN401  # as above
-    """The largest |h/(h + λ)| over H's eigenvalues h: how far λ times the damped step can be from −g, relative to ‖g‖.
+    """The largest size of h/(h + λ), with h H's eigenvalues: how far λ times the damped step can be from −g, over ‖g‖.
 
     It falls as ‖H‖/λ. Raises `HyperparameterError` for a λ at which H + λI is not positive definite.
 
