@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -67,6 +68,7 @@ def list_catalogue(
                 console.print(line, soft_wrap=True)
 
 
+@functools.cache
 def contents(shelf: Shelf) -> dict[str, Entry]:
     """What stands on a shelf, by name."""
     found = {

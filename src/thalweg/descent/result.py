@@ -28,24 +28,17 @@ class Intermediate:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Result:
+class Result(Intermediate):
     """How a descent ended, under SciPy's names.
 
     `x` is the point that met the stopping rule, else the lowest that was seen; `fun` the value and `jac` (or `grad`)
     the gradient there, `None` of a method without gradients. `x` and `jac` are tensors of x0's shape, dtype and device.
-    `nit` steps were taken; the function
-    was evaluated `nfev` times, its gradient `njev` times, and `nhvp` products with its Hessian were computed, n of them
-    for a dense Hessian; where those were differences of gradients, they count as these.
+    `nit` steps were taken; the function was evaluated `nfev` times, its gradient `njev` times, and `nhvp` products with
+    its Hessian were computed, n of them for a dense Hessian; where those were differences of gradients, they count as
+    these.
     `success` says that a stopping rule other than a budget was met, `status` and `message` how it ended.
     """
 
-    x: Tensor
-    fun: float
-    jac: Tensor | None
-    nit: int
-    nfev: int
-    njev: int
-    nhvp: int
     success: bool
     status: Status
     message: str

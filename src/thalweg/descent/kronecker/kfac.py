@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import nn
@@ -12,13 +12,12 @@ from thalweg.chain import step as step_stage
 from thalweg.descent.kronecker.capture import Capture
 from thalweg.descent.kronecker.closures import Evaluated, evaluate, go_backward
 from thalweg.descent.kronecker.estimates import Estimates, is_finite
-from thalweg.descent.kronecker.layers import find_layers
+from thalweg.descent.kronecker.layered import LayerOptimizer
 from thalweg.descent.kronecker.lengths import adapted, clipping, fitted, preconditioned, refuse_others
 from thalweg.descent.kronecker.settings import Settings
-from thalweg.errors import ChainError, CurvatureError, NonFiniteGradientError, ParameterError
+from thalweg.errors import ChainError, CurvatureError, NonFiniteGradientError
 from thalweg.formula import Hyperparameter, Range
 from thalweg.optimizer.closures.settings import MethodDialect
-from thalweg.optimizer.optimizer import Optimizer
 from thalweg.optimizer.uncompiled import uncompiled
 from thalweg.rules import gradient_descent, heavy_ball
 
@@ -39,10 +38,9 @@ if TYPE_CHECKING:
     from thalweg.optimizer.roles import Role
 
 _DAMPING = Hyperparameter("damping", None, Range(0))
-_FIELDS = ("_model", "_settings", "_skip", "_estimated", "_numbers", "evaluation", "nfev", "njev", "nhvp")
 
 
-class KFAC(Optimizer):
+class KFAC(LayerOptimizer):
     """Steps by a chain that is given the natural gradient in place of the gradient, layer by layer.
 
     The Fisher block of a Linear or Conv2d with all its weights is taken for A ⊗ G, A the second moment of what the
@@ -83,6 +81,17 @@ class KFAC(Optimizer):
     """
 
     method = "kfac"
+    _fields: ClassVar[tuple[str, ...]] = (
+        "_model",
+        "_settings",
+        "_skip",
+        "_estimated",
+        "_numbers",
+        "evaluation",
+        "nfev",
+        "njev",
+        "nhvp",
+    )
 
     def __init__(  # noqa: PLR0913  # the method's options, beside what every optimizer takes
         self,
@@ -107,11 +116,7 @@ class KFAC(Optimizer):
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
     ) -> None:
-        if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code may pass anything
-            raise ParameterError(
-                f"KFAC watches the layers of a module, and was given a {type(model).__name__}; pass the model itself, "
-                "and the parameters to step as `params`"
-            )
+        self._take_model(model, skip)
         self._settings = Settings(
             decay=decay,
             every=every,
@@ -126,8 +131,6 @@ class KFAC(Optimizer):
             seed=seed,
         )
         self._numbers: Mapping[Hyperparameter, float | Schedule] = {_DAMPING: damping}
-        self._model = model
-        self._skip = (skip,) if isinstance(skip, str) else tuple(skip)
         self._estimated = Estimates(self._settings)
         self.evaluation = self.nfev = self.njev = self.nhvp = 0
         if chain is None:
@@ -135,11 +138,6 @@ class KFAC(Optimizer):
             chain = chain_of(usual[0], step_stage(usual[1]))
         given = cast("Any", model if params is None else params)
         super().__init__(given, chain, roles=roles, nonfinite=nonfinite, backend=backend)
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The names of the layers that have factors."""
-        return tuple(layer.name for layer in self._layers)
 
     def factors(self, layer: str) -> tuple[Tensor, Tensor]:
         """A and G of a layer as they are now, (blocks, n, n) and (blocks, m, m): do not change them in place.
@@ -209,16 +207,6 @@ class KFAC(Optimizer):
         self._estimated.observe(loss, outputs, uses)
         return True
 
-    def remove_hooks(self) -> None:
-        """Take the hooks off the model: it is as it was, and this optimizer can no longer estimate factors."""
-        self._capture.remove()
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """As `Optimizer.add_param_group`; layers that the group brings get factors, too."""
-        super().add_param_group(param_group)
-        if "_capture" in self.__dict__:
-            self._watch()
-
     def _begin(self, params: Any, dialect: Dialect, defaults: dict[str, Any], **others: Any) -> None:  # noqa: ANN401  # as `Optimizer`
         super()._begin(params, MethodDialect(self.method, dialect, self._numbers), defaults, **others)
         for group in self.param_groups:
@@ -228,23 +216,14 @@ class KFAC(Optimizer):
             raise ChainError("kfac: `damping` follows a schedule, and `adapt_every` adapts it; leave one of them out")
         self._watch()
 
-    def _watch(self) -> None:
-        """Find the layers, and put hooks on them."""
-        if "_capture" in self.__dict__:
-            self._capture.remove()
-        stepped = [parameter for group in self.param_groups for parameter in group["params"]]
-        self._layers = find_layers(self._model, stepped, self._skip)
-        names = {id(parameter): f"`{name}`" for name, parameter in self._model.named_parameters()}
+    def _check(self, stepped: Sequence[Tensor]) -> None:
         if self._settings.rescale is not None:
+            names = {id(parameter): f"`{name}`" for name, parameter in self._model.named_parameters()}
             refuse_others(stepped, self._layers, names)
-        if not self._layers:
-            raise ParameterError(
-                "KFAC found no Linear or Conv2d whose weight it steps; are they under `skip`, or of another kind?"
-            )
+
+    def _captured(self) -> Capture:
         estimated, is_empirical = self._estimated, self._settings.fisher == "empirical"
-        self._capture = Capture(
-            self._layers, lambda: estimated.is_due, estimated.observe_slope if is_empirical else None
-        )
+        return Capture(self._layers, lambda: estimated.is_due, estimated.observe_slope if is_empirical else None)
 
     def _groups(self) -> dict[str, dict[str, Any]]:
         """The group that each layer's weight is in."""
@@ -347,14 +326,6 @@ class KFAC(Optimizer):
 
     def _reads_beside(self, kept: Mapping[str, Any]) -> Callable[[], None]:
         return self._estimated.reads(kept.get("kfac", {}), self._layers)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {name: getattr(self, name) for name in _FIELDS}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "_model" in state:
-            self._watch()
 
 
 _NO_OUTPUTS = (

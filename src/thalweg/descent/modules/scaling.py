@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from thalweg.errors import DescentError
-from thalweg.optimizer.closures.evaluations import Handle
+from thalweg.optimizer.closures.evaluations import unscale
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from torch.amp import GradScaler
+
+    from thalweg.optimizer.closures.evaluations import Handle
 
 
 class Scaling:
@@ -46,11 +48,6 @@ class Scaling:
 
     def unscale(self) -> None:
         """Unscale the gradients that are in the parameters."""
-        if self._scaler is None:
-            return
-        if self._count == len(self._handles):
-            self._handles.append(Handle())
-        handle = self._handles[self._count]
-        handle.param_groups = self._optimizer.param_groups
-        self._scaler.unscale_(cast("torch.optim.Optimizer", handle))
-        self._count += 1
+        if self._scaler is not None:
+            unscale(self._scaler, self._optimizer, self._handles, self._count)
+            self._count += 1

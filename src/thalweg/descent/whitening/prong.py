@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import nn
@@ -13,12 +13,11 @@ from thalweg.chain import step as step_stage
 from thalweg.descent.kronecker.capture import Capture
 from thalweg.descent.kronecker.closures import evaluate, go_backward
 from thalweg.descent.kronecker.estimates import is_finite
-from thalweg.descent.kronecker.layers import find_layers
+from thalweg.descent.kronecker.layered import LayerOptimizer
 from thalweg.descent.whitening.moments import Observed
 from thalweg.descent.whitening.settings import Settings
 from thalweg.descent.whitening.whitened import Visit, Whitened, carry_velocity, read_whitened
-from thalweg.errors import ChainError, CurvatureError, ParameterError
-from thalweg.optimizer.optimizer import Optimizer
+from thalweg.errors import ChainError, CurvatureError
 from thalweg.optimizer.uncompiled import uncompiled
 from thalweg.rules import heavy_ball
 
@@ -36,10 +35,8 @@ if TYPE_CHECKING:
     from thalweg.optimizer.layout import Backend, NonFinite
     from thalweg.optimizer.roles import Role
 
-_FIELDS = ("_model", "_skip", "_settings", "_whitened", "_scales", "_observed")
 
-
-class PRONG(Optimizer):
+class PRONG(LayerOptimizer):
     """Steps by a chain in coordinates in which what each layer is given has mean 0 and covariance I.
 
     A Linear or Conv2d computes W h + b, and is stepped as V U(h − c) + d: `every` so many steps c and U are taken from
@@ -71,6 +68,8 @@ class PRONG(Optimizer):
     >>> loss = optimizer.step(closure)
     """
 
+    _fields: ClassVar[tuple[str, ...]] = ("_model", "_skip", "_settings", "_whitened", "_scales", "_observed")
+
     def __init__(  # noqa: PLR0913  # the method's options, beside what every optimizer takes
         self,
         model: nn.Module,
@@ -88,16 +87,10 @@ class PRONG(Optimizer):
         nonfinite: NonFinite = "raise",
         backend: Backend = "auto",
     ) -> None:
-        if not isinstance(model, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # user code may pass anything
-            raise ParameterError(
-                f"PRONG watches the layers of a module, and was given a {type(model).__name__}; pass the model itself, "
-                "and the parameters to step as `params`"
-            )
+        self._take_model(model, skip)
         self._settings = Settings(
             form=form, every=every, window=window, epsilon=epsilon, whitening=whitening, momentum=momentum
         )
-        self._model = model
-        self._skip = (skip,) if isinstance(skip, str) else tuple(skip)
         self._observed = Observed(every, window)
         self._whitened: dict[str, Whitened] = {}
         self._scales: dict[str, nn.Parameter] = {}
@@ -106,11 +99,6 @@ class PRONG(Optimizer):
         super().__init__(given, chain, roles=roles, nonfinite=nonfinite, backend=backend)
         if form == "prong+":
             self._add_scales()
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The names of the layers that are whitened."""
-        return tuple(layer.name for layer in self._layers)
 
     def coordinates(self, layer: str) -> Coordinates:
         """U, its inverse and c of a layer as they are now. Raises `CurvatureError` before the first step."""
@@ -154,16 +142,6 @@ class PRONG(Optimizer):
     def evaluating(self) -> Any:  # noqa: ANN401  # never anything
         """There is no such point in these coordinates. Raises `ChainError`."""
         raise ChainError("PRONG steps in coordinates of its own, and keeps no average of the model; keep one outside")
-
-    def remove_hooks(self) -> None:
-        """Take the hooks off the model: it is as it was, and this optimizer can no longer whiten it."""
-        self._capture.remove()
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """As `Optimizer.add_param_group`; layers that the group brings are whitened, too, from the next time on."""
-        super().add_param_group(param_group)
-        if "_capture" in self.__dict__:
-            self._watch()
 
     def _are_finite(self) -> bool:
         gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
@@ -228,18 +206,9 @@ class PRONG(Optimizer):
             self._settings.check(group["chain"])
         self._watch()
 
-    def _watch(self) -> None:
-        """Find the layers, and put hooks on them."""
-        if "_capture" in self.__dict__:
-            self._capture.remove()
-        stepped = [parameter for group in self.param_groups for parameter in group["params"]]
-        self._layers = find_layers(self._model, stepped, self._skip)
-        if not self._layers:
-            raise ParameterError(
-                "PRONG found no Linear or Conv2d whose weight it steps; are they under `skip`, or of another kind?"
-            )
+    def _captured(self) -> Capture:
         observed = self._observed
-        self._capture = Capture(self._layers, lambda: observed.is_watching, observed.observe, may_repeat=True)
+        return Capture(self._layers, lambda: observed.is_watching, observed.observe, may_repeat=True)
 
     def _add_scales(self) -> None:
         """The scales of PRONG⁺, a group of their own that is stepped as the first layer's weight."""
@@ -270,11 +239,3 @@ class PRONG(Optimizer):
                         scale.copy_(state["layers"][name]["scale"])
 
         return take
-
-    def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {name: getattr(self, name) for name in _FIELDS}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "_model" in state:
-            self._watch()

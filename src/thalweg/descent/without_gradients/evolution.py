@@ -27,7 +27,25 @@ _POSITIVE = Range(0, low_included=False)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class xnes(Routine):
+class _NaturalStrategy(Routine):
+    """A natural evolution strategy: what `xnes` and `snes` can be told."""
+
+    tolerances: ClassVar[tuple[str, ...]] = ("xtol",)
+
+    spread: float = number(_POSITIVE, default=1.0, source="ours")
+    population: int | None = whole(2, default=None, source="Wierstra et al. 2014, table 1")
+    mean_rate: float = number(_POSITIVE, default=1.0, source="Wierstra et al. 2014, table 1")
+    size_rate: float | None = number(_POSITIVE, default=None, source="Wierstra et al. 2014, table 1")
+    xtol: float = number(Range(0), default=1e-8, source="ours")
+    seed: int = whole(0, default=0, source="ours")
+
+    def usual_budget(self, size: int) -> StoppingRule:
+        """1000 populations for each variable."""
+        return iterations(1000 * size)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class xnes(_NaturalStrategy):
     """A normal distribution whose mean, size and whole shape follow the natural gradient, by matrix exponentials.
 
     For up to some hundred variables; O(n³) for each population of `population` points, 4 + ⌊3 log n⌋ by default. It
@@ -36,19 +54,7 @@ class xnes(Routine):
     Wierstra et al. 2014, https://jmlr.org/papers/v15/wierstra14a.html, algorithm 5 and table 1.
     """
 
-    tolerances: ClassVar[tuple[str, ...]] = ("xtol",)
-
-    spread: float = number(_POSITIVE, default=1.0, source="ours")
-    population: int | None = whole(2, default=None, source="Wierstra et al. 2014, table 1")
-    mean_rate: float = number(_POSITIVE, default=1.0, source="Wierstra et al. 2014, table 1")
-    size_rate: float | None = number(_POSITIVE, default=None, source="Wierstra et al. 2014, table 1")
     shape_rate: float | None = number(_POSITIVE, default=None, source="Wierstra et al. 2014, table 1")
-    xtol: float = number(Range(0), default=1e-8, source="ours")
-    seed: int = whole(0, default=0, source="ours")
-
-    def usual_budget(self, size: int) -> StoppingRule:
-        """1000 populations for each variable."""
-        return iterations(1000 * size)
 
     def run(self, task: Task) -> tuple[Status, str]:
         """Minimise, and say how it has ended."""
@@ -67,24 +73,11 @@ class xnes(Routine):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class snes(Routine):
+class snes(_NaturalStrategy):
     """As `xnes`, with one standard deviation for each variable and no more: for many variables.
 
     Wierstra et al. 2014, https://jmlr.org/papers/v15/wierstra14a.html, algorithm 6 and table 1.
     """
-
-    tolerances: ClassVar[tuple[str, ...]] = ("xtol",)
-
-    spread: float = number(_POSITIVE, default=1.0, source="ours")
-    population: int | None = whole(2, default=None, source="Wierstra et al. 2014, table 1")
-    mean_rate: float = number(_POSITIVE, default=1.0, source="Wierstra et al. 2014, table 1")
-    size_rate: float | None = number(_POSITIVE, default=None, source="Wierstra et al. 2014, table 1")
-    xtol: float = number(Range(0), default=1e-8, source="ours")
-    seed: int = whole(0, default=0, source="ours")
-
-    def usual_budget(self, size: int) -> StoppingRule:
-        """1000 populations for each variable."""
-        return iterations(1000 * size)
 
     def run(self, task: Task) -> tuple[Status, str]:
         """Minimise, and say how it has ended."""

@@ -27,6 +27,14 @@ class Handle:
     param_groups: list[dict[str, Any]]
 
 
+def unscale(scaler: GradScaler, optimizer: torch.optim.Optimizer, handles: list[Handle], place: int) -> None:
+    """Unscale the optimizer's gradients for the evaluation of that place in a step; each has a handle of its own."""
+    if place == len(handles):
+        handles.append(Handle())
+    handles[place].param_groups = optimizer.param_groups
+    scaler.unscale_(cast("torch.optim.Optimizer", handles[place]))
+
+
 class Evaluations:
     """Evaluates the closure wherever the parameters are; `restore` brings them back to where they were, to the bit.
 
@@ -65,11 +73,7 @@ class Evaluations:
         if self._count == 0:
             self.loss = loss
         if self._scaler is not None:
-            if self._count == len(self._handles):
-                self._handles.append(Handle())
-            handle = self._handles[self._count]
-            handle.param_groups = self._optimizer.param_groups
-            self._scaler.unscale_(cast("torch.optim.Optimizer", handle))
+            unscale(self._scaler, self._optimizer, self._handles, self._count)
         self._count += 1
         self.look()
 
