@@ -47,7 +47,8 @@ def _typed(console: Console, what: str) -> str:
         return what
     names = everything()
     alike = {_bare(name): name for name in reversed(names)}
-    typed = typed_here(what) or alike.get(_bare(what))
+    same = {name.casefold(): name for name in reversed(names)}
+    typed = same.get(what.casefold()) or typed_here(what) or alike.get(_bare(what))
     if typed is None or what in names:
         return what
     console.print(f"\n[dim]{what} is[/dim] {typed} [dim]here.[/dim]", soft_wrap=True)

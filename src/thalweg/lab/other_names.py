@@ -21,6 +21,7 @@ ELSEWHERE = {
     "rmsprop_centred": "rmsprop(centred=True)",
     "rprop+": "rprop(form='rprop+')",
     "rprop-": "rprop(form='rprop-')",
+    "sgd": "gradient_descent",
     "sgd_momentum": "heavy_ball",
     "sgdw": "chain(heavy_ball(), step(lr), decoupled_decay(1e-4))",
     "sign_sgd": "sign_descent",

@@ -24,6 +24,12 @@ def test_a_rule_that_is_named_twice_is_measured_once() -> None:
     assert Bench(rules=("lion", "adam", "lion")).measured_rules == ("lion", "adam")
 
 
+def test_a_rule_may_be_named_as_others_call_it() -> None:
+    assert Bench(rules=("momentum", "SGD", "heavy_ball")).measured_rules == ("heavy_ball", "gradient_descent")
+    with pytest.raises(UnknownNameError, match="there is no rule `amsgrad`"):
+        Bench(rules=("amsgrad",))  # a setting of Adam
+
+
 def test_none_is_no_opponent() -> None:
     assert Bench(against=("none",)).opponents == ()
 

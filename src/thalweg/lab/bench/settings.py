@@ -11,6 +11,7 @@ from thalweg import rules
 from thalweg.chain import matrix_methods
 from thalweg.errors import RaceError, did_you_mean
 from thalweg.lab.bench.optax_side import has_optax
+from thalweg.lab.other_names import typed_here
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 DEVICES = ("cpu", "cuda")
@@ -55,7 +56,7 @@ class Bench:
     against: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in self.rules:
+        for name in self.measured_rules:
             if name in matrix_methods():
                 raise RaceError(f"`{name}` sees a weight as a matrix; the bench measures rules that step elements")
             rules.get(name)
@@ -75,8 +76,8 @@ class Bench:
 
     @property
     def measured_rules(self) -> tuple[str, ...]:
-        """The names of the rules, each once."""
-        return tuple(dict.fromkeys(self.rules)) or tuple(rules.catalogue())
+        """The names of the rules, each once: those of the catalogue, whatever else a rule was called."""
+        return tuple(dict.fromkeys(map(_as_here, self.rules))) or tuple(rules.catalogue())
 
     @property
     def opponents(self) -> tuple[str, ...]:
@@ -107,6 +108,12 @@ def _read_size(word: str) -> Size:
             f"the size {word!r} is not a number of tensors and their shape; type it as in --sizes 150x1000,4x2000x2500"
         )
     return Size(count, tuple(shape))
+
+
+def _as_here(name: str) -> str:
+    """A rule's own name, where it goes by another, too; any other name as it is."""
+    own = typed_here(name)
+    return own if own in rules.catalogue() else name
 
 
 def _check(what: str, name: str, known: tuple[str, ...]) -> None:
