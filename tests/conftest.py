@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 
 import pytest
 
@@ -23,6 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so it is in the background, and in all that is started here
+        _ = signal.signal(signal.SIGINT, signal.default_int_handler)
     # Importing makes objects that stay, and looking for garbage among them takes as long as the imports themselves.
     gc.disable()
 

@@ -20,16 +20,16 @@ def test_list_names_every_rule_stage_schedule_surface_and_problem() -> None:
     kinds = {name for name in schedules.__all__ if isinstance(getattr(schedules, name), type)} - {"Schedule"}
     expected = {*rules.catalogue(), *matrix.catalogue(), *kinds, *surfaces.catalogue()}
     expected |= {*descent.methods(), "armijo", "gradient_norm", "normalised_steepest"}
-    expected |= {"clip_value", "decay", "step", "chain", "route"}
+    expected |= {*descent.trainers(), "by_minibatch", "clip_value", "decay", "step", "chain", "route"}
     assert expected | {"mnist_softmax", "mnist_mlp", "quadratic_deep"} <= set(named)
 
 
 def test_list_groups_them_under_titles() -> None:
     lines = run(app, ["list"]).stdout.splitlines()
     begins = ["Update rules", "Methods that see", "Stages", "Schedules"]
-    begins += ["Optimizers", "Descents", "Parts of a descent", "Test surfaces", "Training problems"]
+    begins += ["Optimizers", "Descents", "Parts of a descent", "Trainers", "Test surfaces", "Training problems"]
     titles = [line for before, line in zip(["", *lines], lines, strict=False) if not before and line]
-    assert [title.startswith(begin) for title, begin in zip(titles, begins, strict=True)] == [True] * 9
+    assert [title.startswith(begin) for title, begin in zip(titles, begins, strict=True)] == [True] * 10
     place = {begin: lines.index(title) for begin, title in zip(begins, titles, strict=True)}
     decay = next(i for i, line in enumerate(lines) if line.startswith("decay "))
     cosine = next(i for i, line in enumerate(lines) if line.startswith("cosine "))

@@ -265,7 +265,7 @@ def test_passes_and_coarse_states_are_counted_by_themselves() -> None:
         ("chain(adam())", 2, "gives a direction and no step follows"),
         ("__import__('os').getcwd()", 2, "is more than a typed chain holds: calls of stages, rules"),
         ("adam(beta1=2)", 2, "`beta1` is 2; it must lie in [0, 1)"),
-        ("(1, 2)", 2, "`(1, 2)` is neither a rule, a chain, a schedule nor a descent"),
+        ("(1, 2)", 2, "`(1, 2)` is neither a rule, a chain, a schedule, a descent nor a trainer"),
         ("adam(lr=0.1)", 2, "no hyper-parameter `lr`; the learning rate stands behind it: chain(adam(), step(…))"),
         ("cosine(0.1)", 2, "cosine() missing 1 required keyword-only argument: 'steps'"),
         ("warmup(500).until(9)", 2, "has no value until something follows it"),

@@ -90,10 +90,12 @@ def test_what_a_descent_says_that_it_spends_is_what_it_is_counted_for() -> None:
 
 def test_every_direction_that_makes_a_matrix_says_how_large_it_is() -> None:
     directions = [part for name in descent.__all__ if isinstance(part := getattr(descent, name), type)]
-    directions = [part for part in directions if issubclass(part, Direction)]
-    assert {part.__name__ for part in directions if part.has_matrix} == {
-        part.__name__ for part in directions if "n² numbers" in part.keeps
+    needing = {"preconditioned", "Direction"}
+    directions = [part() for part in directions if issubclass(part, Direction) and part.__name__ not in needing]
+    assert {part for part in directions if part.has_matrix} == {
+        part for part in directions if "n² numbers" in part.keeps
     }
+    assert not descent.gauss_newton(solver="cg").has_matrix
 
 
 def test_a_conjugate_direction_says_what_its_beta_is_of() -> None:
@@ -140,3 +142,23 @@ def test_what_is_no_descent_says_so(typed: str, error: type[Exception], said: st
     with pytest.raises(error) as raised:
         read_typed(typed)
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("name", descent.trainers())
+def test_explain_says_of_every_trainer_what_a_user_asks(name: str) -> None:
+    trainer = descent.trainers()[name]
+    printed = explained(name)
+    assert f"{titles.TITLES[name]} {name} {trainer!r} {' '.join(str(inspect.getdoc(trainer)).split())[:60]}" in printed
+    assert f"Spends for a step: {trainer.spends} When {trainer.when}" in printed
+    assert f"tw.{trainer.optimizer_name}(model, …); thalweg race mnist_mlp --optimizers {name},adam" in printed
+    assert all(
+        f"{known.name} {type(trainer).__name__}" in printed
+        for known in dataclasses.fields(trainer)
+        if "range" in known.metadata
+    )
+
+
+def test_a_typed_trainer_is_explained_with_what_is_set() -> None:
+    typed = "by_minibatch('hessian_free', batches=2, curvature=0.5)"
+    assert "batches by_minibatch 1 2 whole, [1, ∞)" in explained(typed)
+    assert "damping kfac 0.01 0.5 [0, ∞)" in explained("kfac(damping=0.5)")

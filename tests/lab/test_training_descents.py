@@ -104,7 +104,7 @@ def test_a_run_for_tuning_is_measured_towards_its_end_alone() -> None:
 @pytest.mark.parametrize(
     ("name", "where", "said"),
     [
-        ("bfgs", "mnist_softmax", "that problem draws minibatches; race it in full batch"),
+        ("powell", "mnist_softmax", "that problem draws minibatches; race it in full batch"),
         (
             "nelder_mead",
             "mnist_softmax_full_batch",

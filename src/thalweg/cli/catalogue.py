@@ -25,6 +25,7 @@ class Shelf(StrEnum):
     optimizers = "optimizers"
     descents = "descents"
     parts = "parts"
+    trainers = "trainers"
     surfaces = "surfaces"
     problems = "problems"
 
@@ -37,6 +38,7 @@ TITLES = {
     Shelf.optimizers: "Optimizers with a class of their own: tw.NAME(model.parameters(), …)",
     Shelf.descents: "Descents, for functions that can be evaluated again and again: tw.minimize(f, x0, NAME)",
     Shelf.parts: "Parts of a descent: descent(direction=…, step_size=…, stop=…)",
+    Shelf.trainers: "Trainers, which step a model on minibatches (thalweg race mnist_mlp --optimizers NAME)",
     Shelf.surfaces: "Test surfaces (thalweg race NAME)",
     Shelf.problems: "Training problems (thalweg race NAME)",
 }
@@ -54,7 +56,7 @@ class Entry:
 def list_catalogue(
     what: Annotated[Shelf | None, typer.Argument(help="Only these; without it, everything.")] = None,
 ) -> None:
-    """The catalogue: rules, matrix methods, stages, schedules, optimizers, descents, surfaces, problems."""
+    """The catalogue: rules, matrix methods, stages, schedules, optimizers, descents, trainers, surfaces, problems."""
     console = Console()
     for shelf in [what] if what else list(Shelf):
         console.print(Text(f"\n{TITLES[shelf]}", style="bold"), soft_wrap=True)
@@ -79,6 +81,7 @@ def contents(shelf: Shelf) -> dict[str, Entry]:
         Shelf.optimizers: _optimizers,
         Shelf.descents: _descents,
         Shelf.parts: _parts,
+        Shelf.trainers: _trainers,
         Shelf.surfaces: _surfaces,
         Shelf.problems: _problems,
     }[shelf]()
@@ -157,8 +160,19 @@ def _parts() -> Iterator[tuple[str, object, str]]:
     named = descent.methods()
     for name in descent.__all__:
         part = getattr(descent, name)
-        if name not in named and isinstance(part, type) and issubclass(part, Part) and not inspect.isabstract(part):
+        if name in named or not isinstance(part, type) or not issubclass(part, Part) or inspect.isabstract(part):
+            continue
+        if not issubclass(part, descent.Trainer):
             yield name, part, first_line(part.__doc__)
+
+
+def _trainers() -> Iterator[tuple[str, object, str]]:
+    from thalweg.descent import by_minibatch, trainers
+    from thalweg.descent.titles import title_of
+
+    for name, trainer in trainers().items():
+        yield name, trainer, f"{title_of(name)}. {first_line(trainer.__doc__)}"
+    yield by_minibatch.__name__, by_minibatch, first_line(by_minibatch.__doc__)
 
 
 def _surfaces() -> Iterator[tuple[str, object, str]]:

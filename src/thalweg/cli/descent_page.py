@@ -1,4 +1,4 @@
-"""What `thalweg explain` prints of a descent: its parts, what it spends and keeps, its settings."""
+"""What `thalweg explain` prints of a descent or a trainer: its parts, what it spends and keeps, its settings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from thalweg.cli.flowing import flowing
 from thalweg.cli.formula_lines import print_facts
-from thalweg.descent import Routine
+from thalweg.descent import Routine, Trainer
 from thalweg.descent.directions.direction import Direction
 from thalweg.descent.part import Part
 from thalweg.descent.steps.step_size import StepSize
@@ -58,7 +59,7 @@ def print_descent(console: Console, method: Descent, *, name: str = "", title: s
 
 
 def print_part(console: Console, part: AnyPart, *, name: str = "", title: str = "") -> None:
-    """A direction, step size, stopping rule or routine by itself: its docstring, what it spends, its settings."""
+    """A direction, step size, stopping rule, routine or trainer: its docstring, what it spends, its settings."""
     if name:
         console.print(f"\n[bold]{title}[/bold]  [cyan]{name}[/cyan]")
         console.print(Text(f"{part!r}\n"))
@@ -72,14 +73,23 @@ def print_part(console: Console, part: AnyPart, *, name: str = "", title: str = 
         print_facts(console, [("Spends", f"to step: {kind.spends}")])
     elif isinstance(part, Routine):
         print_facts(console, [("Asks for", DERIVATIVES[part.derivatives]), ("Bounds", BOUNDS[part.bounds])])
+    elif issubclass(kind, Trainer):
+        print_facts(console, [("Spends", f"for a step: {kind.spends}"), ("When", kind.when)])
     _print_settings(console, [part])
-    if name:
+    if name and isinstance(part, Trainer):
+        console.print(_trains(part, name))
+    elif name:
         bounds = ", bounds=[…]" if isinstance(part, Routine) and part.bounds == "needed" else ""
         console.print(_typed(name, bounds))
 
 
 def _typed(name: str, more: str = "") -> Text:
     line = f"\ntw.minimize(f, x0, {name!r}{more}); thalweg race rosenbrock --optimizers {name},adam"
+    return Text(line, style="dim")
+
+
+def _trains(trainer: Trainer, name: str) -> Text:
+    line = f"\ntw.{trainer.optimizer_name}(model, …); thalweg race mnist_mlp --optimizers {name},adam"
     return Text(line, style="dim")
 
 
@@ -105,7 +115,7 @@ def _document(part: AnyPart) -> str:
     kind = part if isinstance(part, type) else type(part)
     family = kind.__bases__[0]
     in_common = family.__doc__ if family.__bases__[0] in (Direction, StepSize) else None
-    return "\n\n".join(filter(None, [inspect.getdoc(kind), in_common and inspect.cleandoc(in_common)]))
+    return "\n\n".join(filter(None, [flowing(inspect.getdoc(kind)), in_common and flowing(in_common)]))
 
 
 def _print_settings(console: Console, parts: Sequence[AnyPart]) -> None:

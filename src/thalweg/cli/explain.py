@@ -29,7 +29,7 @@ def explain(
         typer.Option(help="Count bytes with states in `bfloat16`, `8bit`, … or each in its own: `m=bfloat16,v=8bit`."),
     ] = None,
 ) -> None:
-    """One rule, schedule, descent or chain: its formula or plot, where it is from, and what it is called elsewhere."""
+    """One rule, schedule, descent, trainer or chain: its formula or plot, its source, and its names elsewhere."""
     console = Console()
     typed = _typed(console, what.strip())
     if typed.isidentifier():
@@ -145,7 +145,7 @@ def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None,
     from thalweg.cli.descent_page import print_descent, print_part
     from thalweg.cli.rule_page import print_rule, usual_chain
     from thalweg.cli.schedule_page import print_kind
-    from thalweg.descent import Descent, Routine
+    from thalweg.descent import Descent, Routine, Trainer
     from thalweg.descent.part import Part
     from thalweg.descent.titles import title_of
     from thalweg.errors import UnknownNameError
@@ -157,7 +157,7 @@ def _explain_entry(console: Console, name: str, entry: Entry, steps: int | None,
     elif isinstance(entry.thing, Descent):
         _refuse_steps(name, steps)
         print_descent(console, entry.thing, name=name, title=title_of(name))
-    elif isinstance(entry.thing, Routine):
+    elif isinstance(entry.thing, Routine | Trainer):
         _refuse_steps(name, steps)
         print_part(console, entry.thing, name=name, title=title_of(name))
     elif isinstance(entry.thing, type) and issubclass(entry.thing, Part):
@@ -209,7 +209,7 @@ def _explain_value(console: Console, text: str, value: object, steps: int | None
             print_part(console, value)
         case _:
             raise ChainError(
-                f"`{text}` is neither a rule, a chain, a schedule nor a descent; type for example {EXAMPLES}"
+                f"`{text}` is neither a rule, a chain, a schedule, a descent nor a trainer; type for example {EXAMPLES}"
             )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from thalweg.cli.flowing import flowing
 from thalweg.cli.formula_lines import print_facts
 from thalweg.schedules import exponential, inverse, multi_step, robbins_monro, sgdr, step_decay
 from thalweg.schedules.schedule import Schedule, cut, parts_in_time, product, scaled, succession
@@ -37,7 +38,7 @@ def print_kind(console: Console, name: str, kind: Callable[..., object]) -> None
     bare = [argument.replace(annotation=inspect.Parameter.empty) for argument in called.parameters.values()]
     typed = called.replace(parameters=bare, return_annotation=inspect.Signature.empty)
     console.print(Text.assemble("\n", (name, "bold cyan"), (str(typed), "cyan"), "\n"))
-    console.print(Text(inspect.getdoc(kind) or ""))
+    console.print(Text(flowing(inspect.getdoc(kind))))
     if isinstance(kind, type) and issubclass(kind, Schedule):
         console.print(Text(f"\nTyped with its settings it is plotted: thalweg explain '{name}(…)'", style="dim"))
 

@@ -13,6 +13,7 @@
 - Methods that are run whole, without gradients: `coordinate_search`, `powell`, `nelder_mead`; `cma_es`, `xnes`, `snes`,
   `openai_es`; `differential_evolution`, `genetic_algorithm`, `dual_annealing`; `metropolis`, `random_search`; around
   any method `multi_start`; and with gradients, within bounds, `lbfgsb`.
+- Trainers, which step a model minibatch by minibatch: `kfac`, `prong`, and any descent as `by_minibatch`.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ from thalweg.descent.stopping import (
     value_below,
     value_change,
 )
+from thalweg.descent.trainers import Trainer, by_minibatch, kfac, prong, trainers
 from thalweg.descent.without_gradients import (
     Routine,
     cma_es,
@@ -86,10 +88,12 @@ __all__ = [
     "Result",
     "Routine",
     "Status",
+    "Trainer",
     "approximate_wolfe",
     "armijo",
     "bfgs",
     "brent",
+    "by_minibatch",
     "cma_es",
     "coordinate_search",
     "dai_yuan",
@@ -107,6 +111,7 @@ __all__ = [
     "hessian_free",
     "hestenes_stiefel",
     "iterations",
+    "kfac",
     "lbfgs",
     "lbfgsb",
     "levenberg_marquardt",
@@ -124,6 +129,7 @@ __all__ = [
     "polak_ribiere",
     "powell",
     "preconditioned",
+    "prong",
     "random_search",
     "saddle_free_newton",
     "scaled",
@@ -133,6 +139,7 @@ __all__ = [
     "steihaug",
     "step_length",
     "strong_wolfe",
+    "trainers",
     "trust_region",
     "value_below",
     "value_change",

@@ -33,9 +33,15 @@ class Part(ABC):  # noqa: B024  # each kind of part says what it must answer
         return f"{type(self).__name__}({', '.join(arguments)})"
 
 
-def number(allowed: Range, *, source: str = "", **settings: Any) -> Any:  # noqa: ANN401  # as `dataclasses.field`, whatever the field is
-    """A field for a number in a range; `None` only where it is the default, which `source` says the origin of."""
-    return field(metadata={"range": allowed, "whole": False, "source": source}, **settings)
+def number(
+    allowed: Range, *, source: str = "", schedules: bool = False, optional: bool = False, **settings: Any
+) -> Any:  # noqa: ANN401  # as `dataclasses.field`, whatever the field is
+    """A field for a number in a range, or for a schedule; `source` says where the default is from.
+
+    `None` may be given where it is the default or the number is optional.
+    """
+    kinds = {"schedules": schedules, "optional": optional}
+    return field(metadata={"range": allowed, "whole": False, "source": source, **kinds}, **settings)
 
 
 def whole(at_least: int, *, source: str = "", **settings: Any) -> Any:  # noqa: ANN401  # as above
@@ -44,8 +50,10 @@ def whole(at_least: int, *, source: str = "", **settings: Any) -> Any:  # noqa: 
 
 
 def _checked(owner: str, known: dataclasses.Field[Any], value: Any) -> Any:  # noqa: ANN401  # user code may pass anything
-    if value is None and known.default is None:
+    if value is None and (known.default is None or known.metadata.get("optional")):
         return None
+    if callable(value) and known.metadata.get("schedules"):
+        return value
     if known.metadata["whole"]:
         if isinstance(value, bool) or not isinstance(value, SupportsIndex) or value not in known.metadata["range"]:
             least = known.metadata["range"].low

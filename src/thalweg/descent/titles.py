@@ -18,6 +18,7 @@ TITLES = {
     "hager_zhang": "Hager–Zhang",
     "hessian_free": "Hessian-free",
     "hestenes_stiefel": "Hestenes–Stiefel",
+    "kfac": "K-FAC",
     "lbfgs": "L-BFGS",
     "lbfgsb": "L-BFGS-B",
     "mcmc": "Metropolis chain",
@@ -28,6 +29,8 @@ TITLES = {
     "newton_cg": "Newton-CG",
     "openai_es": "OpenAI's evolution strategy",
     "powell": "Powell",
+    "prong": "PRONG",
+    "prong_plus": "PRONG⁺",
     "random_search": "Random search",
     "saddle_free_newton": "Saddle-free Newton",
     "scaled_cg": "Scaled conjugate gradients",
@@ -35,6 +38,7 @@ TITLES = {
     "snes": "Separable natural evolution strategy",
     "steepest": "Steepest descent",
     "steihaug": "Steihaug",
+    "stochastic_lbfgs": "L-BFGS on minibatches",
     "xnes": "Natural evolution strategy",
 }
 

@@ -1,6 +1,6 @@
-"""Who races: how each optimizer's chain, or descent, is built from the one value that is tuned.
+"""Who races: how each optimizer's chain, descent or trainer is built from the one value that is tuned.
 
-A rule brings its own defaults, and only its learning rate is tuned. Rprop has none: its first step size is
+A rule or a trainer brings its own defaults, and only its learning rate is tuned. Rprop has none: its first step size is
 tuned instead. A descent that searches its step sizes has nothing to tune.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from thalweg import rules
 from thalweg.chain import chain, matrix_methods, step
-from thalweg.descent import Descent, Routine, methods
+from thalweg.descent import Descent, Routine, Trainer, by_minibatch, methods, trainers
 from thalweg.descent.titles import title_of
 from thalweg.errors import UnknownNameError, did_you_mean
 from thalweg.formula import Rule
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from thalweg.chain import Chain, MatrixMethod, Route
+    from thalweg.lab.problem import Problem
+
+    Built: TypeAlias = Chain | Route | Descent | Routine | Trainer
 
 Tuned: TypeAlias = Literal["lr", "delta0"]
 
@@ -47,14 +50,20 @@ class Contender:
     """One optimizer of a race.
 
     `default` is the rate in the middle of the search. `contains` names the methods that this one becomes
-    for some value of a hyper-parameter. Where `tuned` is None the chain or descent is fixed, and is run as it is.
+    for some value of a hyper-parameter. Where `tuned` is None what is raced is fixed, and is run as it is.
     """
 
     name: str
     title: str
-    build: Callable[[float], Chain | Route | Descent | Routine]
+    build: Callable[[float], Built]
     tuned: Tuned | None = "lr"
     default: float
+
+    @property
+    def kind(self) -> str:
+        """What it is, in a word."""
+        built = self.build(self.default)
+        return "trainer" if isinstance(built, Trainer) else "descent" if self.is_descent else "chain"
 
     @property
     def is_descent(self) -> bool:
@@ -85,14 +94,16 @@ def get(text: str) -> Contender:
 
         return read_chain(text)
     catalogue: dict[str, Rule | MatrixMethod] = {**rules.catalogue(), **matrix_methods()}
-    descents = methods()
+    descents, trained = methods(), trainers()
+    if text in trained:
+        return of_trainer(text, trained[text])
     if text in descents:
         return Contender(
             name=text, title=title_of(text), build=partial(_fixed, descents[text]), tuned=None, default=1.0
         )
     if text not in catalogue:
         known = typed_here(text)
-        nearest = f"it is `{known}` here" if known else did_you_mean(text, [*catalogue, *descents])
+        nearest = f"it is `{known}` here" if known else did_you_mean(text, [*catalogue, *trained, *descents])
         raise UnknownNameError(f"there is no optimizer `{text}` to race; {nearest}")
     found = catalogue[text]
     rule = found if isinstance(found, Rule) else found.rule
@@ -106,7 +117,24 @@ def get(text: str) -> Contender:
     )
 
 
-def _fixed(method: Descent | Routine, _: float) -> Descent | Routine:
+def as_trained(built: Built, problem: Problem) -> Built:
+    """What trains on a problem: a descent by itself goes by minibatches where the problem draws them."""
+    return by_minibatch(built) if isinstance(built, Descent) and not problem.is_full_batch else built
+
+
+def of_trainer(name: str, trainer: Trainer) -> Contender:
+    """The contender that a trainer is, tuned in its learning rate where it has one."""
+    rate = trainer.rate
+    return Contender(
+        name=name,
+        title=title_of(name),
+        build=partial(_fixed, trainer) if rate is None else trainer.with_rate,
+        tuned=None if rate is None else "lr",
+        default=1.0 if rate is None else rate,
+    )
+
+
+def _fixed(method: Descent | Routine | Trainer, _: float) -> Descent | Routine | Trainer:
     return method
 
 

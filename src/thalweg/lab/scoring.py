@@ -23,6 +23,10 @@ DIVERGED = 1e3
 """A training loss so many times the first one has diverged."""
 
 
+class DivergedError(Exception):
+    """A run that has left all bounds."""
+
+
 class Score(NamedTuple):
     """A criterion, and what decides between equals."""
 
@@ -39,6 +43,12 @@ CRITERIA: dict[Kind, str] = {
     "training": "the smallest mean over the tuning seeds of the final test loss, in full batch of the training loss; "
     "between equals, the smaller rate; a run that diverged is infinitely bad",
 }
+
+
+def see_bounded(loss: float, *, first: float, step: int) -> None:
+    """Raise `DivergedError` for a minibatch's loss that is not finite, or beyond all bounds."""
+    if not abs(loss) <= DIVERGED * max(abs(first), 1.0):
+        raise DivergedError(f"at step {step} a minibatch's loss was {loss:g}, at first {first:g}")
 
 
 def score_run(run: RunRecord) -> Score:

@@ -18,20 +18,23 @@ PRODUCT = 1.5
 
 @dataclass(frozen=True)
 class Spent:
-    """Evaluations of the function, of its gradient there, and products with its Hessian.
+    """Evaluations of the function, of its gradient there, and products with its Hessian; of some examples, a share.
 
     >>> Spent(nfev=3, njev=2, nhvp=1).gradients
     4.0
     """
 
-    nfev: int = 0
-    njev: int = 0
-    nhvp: int = 0
+    nfev: float = 0
+    njev: float = 0
+    nhvp: float = 0
 
     @property
     def gradients(self) -> float:
         """All of it in gradient evaluations: what a step of gradient descent spends is 1."""
         return FUNCTION * self.nfev + (1 - FUNCTION) * self.njev + PRODUCT * self.nhvp
+
+    def __add__(self, more: Spent) -> Spent:
+        return Spent(self.nfev + more.nfev, self.njev + more.njev, self.nhvp + more.nhvp)
 
     def record(self, *, steps: int) -> dict[str, float]:
         """What a run's record keeps of it."""

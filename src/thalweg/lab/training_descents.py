@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from thalweg.lab.evaluation import AXES, evaluate, evaluation_steps, measure
 from thalweg.lab.following import follow, needs_outputs
+from thalweg.lab.outputs import loss_with_outputs
 from thalweg.lab.scoring import DIVERGED
 
 if TYPE_CHECKING:
@@ -138,11 +139,6 @@ class _WithLoss(nn.Module):
         self.with_outputs = with_outputs
 
     def forward(self, batch: Batch) -> Tensor | tuple[Tensor, Tensor]:
-        if not self.with_outputs:
-            return self.problem.loss(self.model, batch)
-        outputs: list[Tensor] = []
-        hook = self.model.register_forward_hook(lambda _model, _inputs, output: outputs.append(cast("Tensor", output)))
-        try:
-            return self.problem.loss(self.model, batch), outputs[-1]
-        finally:
-            hook.remove()
+        if self.with_outputs:
+            return loss_with_outputs(self.problem, self.model, batch)
+        return self.problem.loss(self.model, batch)

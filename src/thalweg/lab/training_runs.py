@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-from thalweg.descent import Descent, Routine
+from thalweg.descent import Descent, Routine, Trainer
 from thalweg.errors import NonFiniteGradientError
 from thalweg.lab import contenders
 from thalweg.lab.clock import now
@@ -28,9 +28,10 @@ from thalweg.lab.fit import evaluates_apart, formulas
 from thalweg.lab.minibatches import drawn
 from thalweg.lab.problem_check import tell
 from thalweg.lab.records import RunRecord
-from thalweg.lab.scoring import DIVERGED
+from thalweg.lab.scoring import DivergedError, see_bounded
 from thalweg.lab.spending import Pace
 from thalweg.lab.training_descents import DescentTraining
+from thalweg.lab.training_trainers import TrainerTraining, bytes_in
 from thalweg.optimizer import Optimizer
 
 if TYPE_CHECKING:
@@ -39,13 +40,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from thalweg.chain import Chain, Route
+    from thalweg.lab.contenders import Built
     from thalweg.lab.contest import Task
     from thalweg.lab.problem import Batch, Problem
     from thalweg.lab.records import Outcome, Role
-
-
-class _DivergedError(Exception):
-    """A run that has left all bounds."""
 
 
 def run_training(task: Task) -> RunRecord:
@@ -55,14 +53,10 @@ def run_training(task: Task) -> RunRecord:
     ((trial, rate),), (seed,) = task.trials, task.seeds
     started = now()
     outcome, message = "finished", ""
-    built = contender.build(rate)
-    if isinstance(built, Descent | Routine):
-        training = DescentTraining(problem, built, seed)
-    else:
-        training = _Training(problem, contender.name, built, seed)
+    training = _training(problem, contender.name, contender.build(rate), seed)
     try:
         outcome, message = training.run(task.steps, task.role)
-    except (_DivergedError, NonFiniteGradientError) as error:
+    except (DivergedError, NonFiniteGradientError) as error:
         outcome, message = "diverged", str(error)
     except Exception as error:  # noqa: BLE001 (a user's model may raise anything; the race goes on)
         file = None if task.problem.file is None else Path(task.problem.file).resolve()
@@ -84,6 +78,16 @@ def run_training(task: Task) -> RunRecord:
         final=training.final(outcome),
         curve=training.curve(),
     )
+
+
+def _training(problem: Problem, name: str, built: Built, seed: int) -> DescentTraining | TrainerTraining | _Training:
+    """The run of what is raced."""
+    built = contenders.as_trained(built, problem)
+    if isinstance(built, Trainer):
+        return TrainerTraining(problem, name, built, seed)
+    if isinstance(built, Descent | Routine):
+        return DescentTraining(problem, built, seed)
+    return _Training(problem, name, built, seed)
 
 
 class _Training:
@@ -116,22 +120,20 @@ class _Training:
                 loss = self._advance(model, optimizer, batches, range(done, until))
                 self._add_point(until, loss, model, optimizer)
                 done = until
-        self._state_bytes = _count_bytes(optimizer)
+        self._state_bytes = bytes_in(list(optimizer.state.values()))
         if not math.isfinite(self._points[-1]["test_loss"]):
-            raise _DivergedError(f"at step {points[-1]} the test loss was not finite")
+            raise DivergedError(f"at step {points[-1]} the test loss was not finite")
         return "finished", ""
 
     def _advance(self, model: nn.Module, optimizer: Optimizer, batches: Iterator[Batch], steps: range) -> float:
         """Take these steps, with the clock running; the mean of their losses."""
-        bound = DIVERGED * max(abs(self._first), 1.0)
         total, begin = 0.0, time.perf_counter()
         try:
             for step in steps:
                 optimizer.zero_grad()
                 loss = self._problem.loss(model, next(batches))
                 value = loss.item()
-                if not abs(value) <= bound:
-                    raise _DivergedError(f"at step {step} a minibatch's loss was {value:g}, at first {self._first:g}")
+                see_bounded(value, first=self._first, step=step)
                 total += value
                 optimizer.estimate_curvature(loss)
                 loss.backward()
@@ -181,8 +183,3 @@ def _warm_up(contender: str, problem: str, model: nn.Module) -> None:
     optimizer.take_curvature([torch.zeros_like(parameter) for parameter in parameters])
     optimizer.step(loss=0.0)
     _warm.add((contender, problem))
-
-
-def _count_bytes(optimizer: torch.optim.Optimizer) -> int:
-    states = optimizer.state.values()
-    return sum(value.nbytes for state in states for value in state.values() if isinstance(value, torch.Tensor))

@@ -75,7 +75,7 @@ def _edge(scores: Mapping[int, Score]) -> int | None:
 
 def _explain(contender: Contender, grid: Grid, scores: Mapping[int, Score], *, below: int, above: int) -> str:
     if contender.tuned is None:
-        return f"nothing to tune: the {'descent' if contender.is_descent else 'chain'} is run as typed"
+        return f"nothing to tune: the {contender.kind} is run as typed"
     tried = f"{len(scores)} rates from {grid.rate(min(scores)):g} to {grid.rate(max(scores)):g}"
     sides = [f"{count} {side}" for count, side in ((below, "below"), (above, "above")) if count]
     if sides:

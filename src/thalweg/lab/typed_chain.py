@@ -1,4 +1,4 @@
-"""A chain as the user types it: `chain(adam(beta2=0.95), decay(0.1), step(lr))`, a `route` of several, or a descent.
+"""A chain as the user types it: `chain(adam(beta2=0.95), decay(0.1), step(lr))`, a `route`, a descent or a trainer.
 
 The text is read, never executed. The name `lr` stands for the value that is tuned; a chain without it is run as it is.
 """
@@ -6,20 +6,24 @@ The text is read, never executed. The name `lr` stands for the value that is tun
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
 from thalweg import rules
 from thalweg.chain import Chain, Route, matrix_methods
-from thalweg.descent import Descent, Routine
+from thalweg.descent import Descent, Routine, Trainer, trainers
 from thalweg.descent.part import Part
 from thalweg.errors import ChainError
 from thalweg.lab.contenders import Contender
 from thalweg.lab.typed_reader import RATE, called, evaluate, parse
 
+if TYPE_CHECKING:
+    from thalweg.lab.contenders import Built
+
 MIDDLE = 0.01
 
 
 def read_chain(text: str) -> Contender:
-    """The contender that a typed chain, route or descent stands for, called by its text.
+    """The contender that a typed chain, route, descent or trainer stands for, called by its text.
 
     >>> contender = read_chain("chain(adam(beta2=0.95), step(lr))")
     >>> contender.build(0.001), contender.tuned
@@ -33,13 +37,13 @@ def read_chain(text: str) -> Contender:
     tree = parse(text)
     tuned = any(isinstance(node, ast.Name) and node.id == RATE for node in ast.walk(tree))
 
-    def build(rate: float) -> Chain | Route | Descent | Routine:
+    def build(rate: float) -> Built:
         built = evaluate(text, tree, rate)
-        if isinstance(built, Part) and not isinstance(built, Routine):
+        if isinstance(built, Part) and not isinstance(built, Routine | Trainer):
             raise ChainError(
                 f"`{text}` is a part of a descent; put it in one: descent(direction=bfgs(), step_size=armijo())"
             )
-        if not isinstance(built, Chain | Route | Descent | Routine):
+        if not isinstance(built, Chain | Route | Descent | Routine | Trainer):
             raise ChainError(f"`{text}` is not a chain; put its stages in one: chain(adam(), step(lr))")
         return built
 
@@ -58,10 +62,12 @@ def read_typed(text: str) -> object:
 
 
 def _middle(tree: ast.expr) -> float:
-    """The rate to begin with: that of the first rule in the chain that has one."""
+    """The rate to begin with: that of the first rule that has one, or else of the trainer around it."""
     catalogue, methods = rules.catalogue(), matrix_methods()
-    for name in map(called, ast.walk(tree)):
+    names = [called(node) for node in ast.walk(tree)]
+    for name in names:
         rule = methods[name].rule if name in methods else catalogue.get(name or "")
         if rule is not None and rule.learning_rate is not None:
             return rule.learning_rate
-    return MIDDLE
+    usual = {name: trainer.rate for name, trainer in trainers().items()}
+    return next((rate for name in names if name and (rate := usual.get(name)) is not None), MIDDLE)

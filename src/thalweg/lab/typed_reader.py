@@ -1,8 +1,8 @@
 """What may be typed for a chain, and what it stands for: read as Python has it, never executed.
 
-Calls of stages, rules, matrix methods, schedules and the parts of a descent, with or without `tw.` before them;
-schedules composed by `>>`, `*` and `.until()`, stopping rules by `|`; literals, lists, tuples and the dictionary of a
-`route`; numbers computed by `+ - * / **`.
+Calls of stages, rules, matrix methods, schedules, trainers and the parts of a descent, with or without `tw.` before
+them; schedules composed by `>>`, `*` and `.until()`, stopping rules by `|`; literals, lists, tuples and the dictionary
+of a `route`; numbers computed by `+ - * / **`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,11 @@ from thalweg.descent.directions.direction import Guide
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from thalweg.descent.trial import Trial
+
+_EVALUATIONS = 0.25
+"""The share of what is left of a budget that conjugate gradients leave to the evaluations that follow."""
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
@@ -17,6 +23,12 @@ class Candidate:
 
     step: Tensor
     predicted: float
+
+
+def affordable(here: Trial, most: int) -> int:
+    """How many products conjugate gradients may take of what a budget leaves: so many, and one at least."""
+    allowed = here.left * (1 - _EVALUATIONS)
+    return most if math.isinf(allowed) else max(1, min(most, int(allowed)))
 
 
 class DampedGuide(Guide):

@@ -71,8 +71,13 @@ class Direction(Part):
     """What it asks of the function at each point, as the rest of a sentence."""
     keeps: ClassVar[str] = "nothing"
     """What it keeps from step to step, of n variables."""
-    has_matrix: ClassVar[bool] = False
-    """Whether it makes a dense matrix of n × n."""
+    is_dense: ClassVar[bool] = False
+    """Whether it makes a dense matrix of n × n, however it is set."""
+
+    @property
+    def has_matrix(self) -> bool:
+        """Whether it makes a dense matrix of n × n."""
+        return self.is_dense
 
     @abstractmethod
     def start(self) -> Guide | Region:

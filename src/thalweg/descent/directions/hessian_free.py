@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from torch import dot
 
-from thalweg.descent.directions.damped import Candidate, DampedGuide
+from thalweg.descent.directions.damped import Candidate, DampedGuide, affordable
 from thalweg.descent.directions.direction import Direction, Guide
 from thalweg.descent.directions.natural_gradient import choose
 from thalweg.descent.output_curvature import Reduction, empirical_curvature, gauss_newton_curvature, hessian_product
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 Matrix = Literal["gauss_newton", "hessian"]
 Preconditioner = Literal["none", "empirical_fisher"]
-_EVALUATIONS = 0.25
-"""The share of what is left of a budget that conjugate gradients leave to the evaluations that follow."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,12 +98,11 @@ class _HessianFree(DampedGuide):
         preconditioner = self._preconditioner(here)
 
         def descend(start: Tensor | None) -> Iterates:
-            allowed = here.left * (1 - _EVALUATIONS)
             return conjugate_gradients(
                 lambda v: B(v) + damping * v,
                 here.g,
                 is_done=Progress(own.tolerance),
-                most=own.max_products if math.isinf(allowed) else max(1, min(own.max_products, int(allowed))),
+                most=affordable(here, own.max_products),
                 start=start,
                 preconditioner=preconditioner,
             )

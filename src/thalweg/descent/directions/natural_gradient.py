@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import torch
 
-from thalweg.descent.directions.damped import Candidate, DampedGuide
+from thalweg.descent.directions.damped import Candidate, DampedGuide, affordable
 from thalweg.descent.directions.direction import Direction, Guide
 from thalweg.descent.output_curvature import (
     Reduction,
@@ -54,7 +54,6 @@ class gauss_newton(Direction):
         "the gradient, and as many products as there are variables or outputs, whichever are fewer; or, by conjugate "
         "gradients, one for each inner step"
     )
-    has_matrix: ClassVar[bool] = True
     keeps: ClassVar[str] = "a matrix while it solves: n² numbers, or n for each output"
     damping: float = number(Range(0), default=0.0, source="ours: none where none is needed")
     _: KW_ONLY
@@ -65,6 +64,11 @@ class gauss_newton(Direction):
     def __post_init__(self) -> None:
         super().__post_init__()
         choose("gauss_newton", "solver", self.solver, get_args(Solver))
+
+    @property
+    def has_matrix(self) -> bool:
+        """Whether it solves exactly."""
+        return self.solver == "dense"
 
     def start(self) -> Guide:
         """A guide for one descent."""
@@ -114,6 +118,11 @@ class natural_gradient(Direction):
                 'fisher="exact"'
             )
 
+    @property
+    def has_matrix(self) -> bool:
+        """Whether it solves exactly."""
+        return self.solver == "dense"
+
     def start(self) -> Guide:
         """A guide for one descent."""
         if self.fisher == "empirical":
@@ -132,8 +141,11 @@ class _Solving(DampedGuide):
         self._settings = settings
 
     def toward(self, here: Trial) -> Tensor:
-        solve = self._exactly if self._settings.solver == "dense" else self._by_products
-        d, predicted = solve(here.g, self._curvature(here))
+        B = self._curvature(here)
+        if self._settings.solver == "dense":
+            d, predicted = self._exactly(here.g, B)
+        else:
+            d, predicted = self._by_products(here.g, B, affordable(here, self._settings.max_products))
         self.candidates = [Candidate(d, predicted)]
         return d
 
@@ -142,13 +154,13 @@ class _Solving(DampedGuide):
             return solve_by_rows(B.rows(), g, self.damping, B.penalty)
         return solve_by_columns(B.dense(), g, self.damping)
 
-    def _by_products(self, g: Tensor, B: OutputCurvature) -> tuple[Tensor, float]:
+    def _by_products(self, g: Tensor, B: OutputCurvature, most: int) -> tuple[Tensor, float]:
         own = self._settings
         least = own.tolerance * float(torch.linalg.vector_norm(g))
         damping = self.damping
-        found = conjugate_gradients(
-            lambda v: B.product(v) + damping * v, g, is_done=Residual(least), most=own.max_products
-        ).kept[-1]
+        found = conjugate_gradients(lambda v: B.product(v) + damping * v, g, is_done=Residual(least), most=most).kept[
+            -1
+        ]
         return found.x, found.q - damping * float(torch.dot(found.x, found.x)) / 2
 
 

@@ -36,7 +36,7 @@ class newton(Direction):
     when: ClassVar[str] = "Few variables, near a minimum; far from one, a modified Newton method is safer."
     spends: ClassVar[str] = "the gradient and the dense Hessian: n products"
     keeps: ClassVar[str] = "n² numbers, the Hessian's, while it steps"
-    has_matrix: ClassVar[bool] = True
+    is_dense: ClassVar[bool] = True
 
     def start(self) -> Guide:
         """A guide for one descent."""
@@ -55,7 +55,7 @@ class damped_newton(Direction):
     when: ClassVar[str] = "Few variables, and a Hessian that is not positive definite everywhere."
     spends: ClassVar[str] = "the gradient and the dense Hessian: n products"
     keeps: ClassVar[str] = "n² numbers, the Hessian's, while it steps"
-    has_matrix: ClassVar[bool] = True
+    is_dense: ClassVar[bool] = True
     damping: float = number(Range(0), default=0.0, source="ours: none where none is needed")
 
     def start(self) -> Guide:
@@ -74,7 +74,7 @@ class saddle_free_newton(Direction):
     when: ClassVar[str] = "Few variables, and saddles on the way."
     spends: ClassVar[str] = "the gradient and the dense Hessian: n products"
     keeps: ClassVar[str] = "n² numbers, the Hessian's, while it steps"
-    has_matrix: ClassVar[bool] = True
+    is_dense: ClassVar[bool] = True
     floor: float = number(Range(0, 1), default=1e-8, source="ours: about the root of float64's rounding", kw_only=True)
 
     def start(self) -> Guide:

@@ -35,7 +35,7 @@ class bfgs(Direction):
 
     when: ClassVar[str] = "The first choice for smooth functions of up to some thousand variables."
     keeps: ClassVar[str] = "n² numbers: the estimate of the inverse Hessian"
-    has_matrix: ClassVar[bool] = True
+    is_dense: ClassVar[bool] = True
     damping: float = number(_SHARE, default=0.0, source="none; Powell's is 0.2", kw_only=True)
 
     def start(self) -> Guide:

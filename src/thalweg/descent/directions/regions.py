@@ -40,7 +40,7 @@ class dogleg(Direction):
     when: ClassVar[str] = "Few variables: as damped Newton, without a line search."
     spends: ClassVar[str] = "the gradient and the dense Hessian: n products"
     keeps: ClassVar[str] = "n² numbers, the Hessian's, while it steps"
-    has_matrix: ClassVar[bool] = True
+    is_dense: ClassVar[bool] = True
 
     def start(self) -> Region:
         """The region of one descent."""

@@ -53,12 +53,15 @@ class Estimates:
         """Whether this step has one."""
         return self._passes > 0
 
-    def observe(self, loss: Tensor, outputs: Tensor, uses: Sequence[Use]) -> None:
-        """Estimate the factors of a pass from its predictions. The graph is kept. Raises `CurvatureError`."""
-        with torch.autocast(outputs.device.type, enabled=False):
-            self._observe(loss, outputs, uses)
+    def observe(self, loss: Tensor, outputs: Tensor, uses: Sequence[Use]) -> int:
+        """Estimate the factors of a pass from its predictions; gives how many backward passes that took.
 
-    def _observe(self, loss: Tensor, outputs: Tensor, uses: Sequence[Use]) -> None:
+        The graph is kept. Raises `CurvatureError`.
+        """
+        with torch.autocast(outputs.device.type, enabled=False):
+            return self._observe(loss, outputs, uses)
+
+    def _observe(self, loss: Tensor, outputs: Tensor, uses: Sequence[Use]) -> int:
         prediction = read_prediction(loss, outputs)
         if self.settings.fisher == "gauss_newton":
             vectors = prediction.roots()
@@ -69,7 +72,9 @@ class Estimates:
             vectors = (scale * prediction.sample(generator) for _ in range(self.settings.samples))
         self._passes += 1
         begun: set[str] = set()
+        passes = 0
         for vector in vectors:
+            passes += 1
             edges = [use.edge for use in uses]
             found = torch.autograd.grad(outputs, edges, vector, retain_graph=True, allow_unused=True) if edges else ()
             living = [(use, slope) for use, slope in zip(uses, found, strict=True) if slope is not None]  # pyright: ignore[reportUnnecessaryComparison]
@@ -82,6 +87,7 @@ class Estimates:
                     sums.add_inputs(use.layer, use.given, self.settings.sharing)
                 sums.add_slopes(use.layer, slope.reshape(use.shape), self.settings.sharing)
             begun |= several.keys()
+        return passes
 
     @torch.no_grad()
     def observe_slope(self, use: Use, slope: Tensor) -> None:

@@ -203,8 +203,7 @@ class KFAC(LayerOptimizer):
             raise CurvatureError(_NO_OUTPUTS.format(self._settings.fisher))
         if self._nonfinite == "skip" and not bool(torch.isfinite(outputs).all()):
             return False  # so are the gradients, and `step` counts it
-        self.njev += 1
-        self._estimated.observe(loss, outputs, uses)
+        self.njev += self._estimated.observe(loss, outputs, uses)
         return True
 
     def _begin(self, params: Any, dialect: Dialect, defaults: dict[str, Any], **others: Any) -> None:  # noqa: ANN401  # as `Optimizer`

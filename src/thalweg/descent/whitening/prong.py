@@ -68,7 +68,17 @@ class PRONG(LayerOptimizer):
     >>> loss = optimizer.step(closure)
     """
 
-    _fields: ClassVar[tuple[str, ...]] = ("_model", "_skip", "_settings", "_whitened", "_scales", "_observed")
+    nhvp = 0
+    _fields: ClassVar[tuple[str, ...]] = (
+        "_model",
+        "_skip",
+        "_settings",
+        "_whitened",
+        "_scales",
+        "_observed",
+        "nfev",
+        "njev",
+    )
 
     def __init__(  # noqa: PLR0913  # the method's options, beside what every optimizer takes
         self,
@@ -92,6 +102,7 @@ class PRONG(LayerOptimizer):
             form=form, every=every, window=window, epsilon=epsilon, whitening=whitening, momentum=momentum
         )
         self._observed = Observed(every, window)
+        self.nfev = self.njev = 0
         self._whitened: dict[str, Whitened] = {}
         self._scales: dict[str, nn.Parameter] = {}
         chain = chain_of(heavy_ball(), step_stage(0.01)) if chain is None else chain
@@ -125,6 +136,7 @@ class PRONG(LayerOptimizer):
         returned = loss
         if closure is not None:
             found = evaluate(self, closure)
+            self.nfev, self.njev = self.nfev + 1, self.njev + 1
             returned = found.returned
             if found.needs_backward:
                 _ = go_backward(self, found, scaler, keep=False)
