@@ -6,6 +6,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from thalweg.formula import Level
@@ -33,6 +34,8 @@ class CoarseStates:
         self._vectors: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
         self._offsets: dict[tuple[str, torch.dtype, torch.device], dict[int, tuple[int, int]]] = {}
         self._indices: dict[tuple[tuple[str, torch.dtype, torch.device], int], tuple[Any, Tensor | slice]] = {}
+        self._arrays: dict[tuple[str, int], tuple[Any, np.ndarray[Any, Any], Any]] = {}
+        self._groups: dict[int, tuple[Any, list[int], np.ndarray[Any, Any]]] = {}
         self._of_model = ModelStates()
 
     def take(self, member: Member, kept: Kept, value: Tensor | None, start: float) -> Tensor:
@@ -65,6 +68,25 @@ class CoarseStates:
                 values = self._vectors[key][self._index(key, members)].double()
                 read[kept.name] = values if stay else values.cpu()
         return read
+
+    def read_into(self, members: Sequence[Member], kept: Kept, values: np.ndarray[Any, Any]) -> None:
+        """One of the states of tensors or the model, on the CPU, into an array with a place for each member."""
+        if kept.level is Level.MODEL:
+            firsts, which = self._groups_of(members)
+            numbers = [members[first].reading.group[kept.name] for first in firsts]
+            values[:] = numbers[0] if len(numbers) == 1 else np.array(numbers)[which]
+        else:
+            array, index = self._array(members, kept)
+            values[:] = array[index]
+
+    def write_from(self, members: Sequence[Member], kept: Kept, values: np.ndarray[Any, Any]) -> None:
+        """Set such a state from such an array."""
+        if kept.level is Level.MODEL:
+            for first in self._groups_of(members)[0]:
+                members[first].reading.group[kept.name] = float(values[first])
+        else:
+            array, index = self._array(members, kept)
+            array[index] = values
 
     def write(self, members: Sequence[Member], kept: Kept, values: Tensor) -> None:
         """Set a state of members of one formula and dtype; that of the model in each of their groups."""
@@ -99,6 +121,24 @@ class CoarseStates:
                 end += length
         self._offsets[key] = offsets
         self._vectors[key] = torch.zeros(end, dtype=key[1], device=key[2])
+
+    def _groups_of(self, members: Sequence[Member]) -> tuple[list[int], np.ndarray[Any, Any]]:
+        """The first member of each group, and of each member the place of its group among them."""
+        if id(members) not in self._groups:
+            groups = [id(member.reading) for member in members]
+            places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
+            which = np.array([places[group] for group in groups])
+            self._groups[id(members)] = (members, list(map(groups.index, places)), which)
+        return self._groups[id(members)][1:]
+
+    def _array(self, members: Sequence[Member], kept: Kept) -> tuple[np.ndarray[Any, Any], Any]:
+        """The vector with the states of a launch's members, and where they stand in it."""
+        if (kept.name, id(members)) not in self._arrays:
+            key = _key(members[0], kept)
+            index = self._index(key, members)
+            where = index if isinstance(index, slice) else index.numpy()
+            self._arrays[kept.name, id(members)] = (members, self._vectors[key].numpy(), where)
+        return self._arrays[kept.name, id(members)][1:]
 
     def _index(self, key: tuple[str, torch.dtype, torch.device], members: Sequence[Member]) -> Tensor | slice:
         """Where the states of a launch's members stand in their vector, on its device."""

@@ -14,6 +14,7 @@ from thalweg.kernels import CHECK
 from thalweg.kernels.eight_bits import absmax_of
 from thalweg.kernels.parts import PartsBinding
 from thalweg.optimizer.capturable import CapturableLaunch
+from thalweg.optimizer.compiled_launch import CompiledLaunch
 from thalweg.optimizer.launch import Launch
 from thalweg.optimizer.matrix_launch import MatrixLaunch
 from thalweg.optimizer.sharding import Exchange, ShardsBinding
@@ -230,6 +231,9 @@ def _launch(
         binding = bind(plan, parameters, own, guard=guard, counted=counted, waits=looks == "first", **further)
         return CapturableLaunch(plan, members, binding, check, coarse_states, counts=counts)
     bound = bind(plan, parameters, own, guard=guard, **further)
+    coarse = bound.coarse() if getattr(bind, "__name__", "") == "NumbaBinding" else None
+    if coarse is not None:
+        return CompiledLaunch(plan, members, bound, check, coarse_states, coarse=coarse)
     return Launch(plan, members, bound, check, coarse_states, exchange)
 
 

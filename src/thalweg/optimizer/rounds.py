@@ -165,7 +165,8 @@ def _merged(own: Launch, place: int, gathered: Mapping[Run, Mapping[str, Tensor]
             for other in _of_model(launch.plan.passes[at])
             if other.shared == reduction.shared
         ]
-        values[reduction.name] = _MERGE[reduction.value.operation](torch.cat(parts))
+        whole = parts[0] if len(parts) == 1 else torch.cat(parts)
+        values[reduction.name] = _MERGE[reduction.value.operation](whole)
     return values
 
 

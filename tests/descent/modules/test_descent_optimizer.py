@@ -384,3 +384,26 @@ def test_a_state_of_another_method_or_of_other_parameters_is_refused() -> None:
         optimizer.load_state_dict(torch.optim.LBFGS(network().parameters()).state_dict())
     own = descent(direction=lbfgs(), step_size=strong_wolfe(), stop=iterations(4))
     tw.DescentOptimizer(model, own).load_state_dict(state)  # when to stop may change
+
+
+def test_a_scheduler_drives_a_step_size_and_is_told_where_there_is_none() -> None:
+    def made(**options: Any) -> tw.DescentOptimizer:
+        return tw.DescentOptimizer([torch.ones(2, requires_grad=True)], "lbfgs", max_iter=1, **options)
+
+    driven = made(step_size=0.5)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(driven, 0.5)
+    _ = driven.step(lambda: driven.param_groups[0]["params"][0].square().sum())
+    scheduler.step()
+    assert driven.param_groups[0]["lr"] == 0.25
+
+    searching = made()
+    copied = copy.deepcopy(searching)
+    resumed = made()
+    resumed.load_state_dict(searching.state_dict())
+    for optimizer in (searching, copied, resumed, pickle.loads(pickle.dumps(searching))):  # noqa: S301  # our own
+        assert "lr" not in optimizer.param_groups[0]
+        with pytest.raises(
+            DescentError, match="found by the method, and there is no `lr` that a scheduler could drive"
+        ):
+            torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+        assert type(optimizer.state_dict()["param_groups"][0]) is dict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from thalweg.descent.steps.step_size import StepSize
 from thalweg.errors import DescentError, HyperparameterError, did_you_mean
@@ -20,6 +20,18 @@ _NUMBERS = {
     "lr": Hyperparameter("lr", None, Range(0)),
 }
 _TORCHS = ("params", "param_names", "initial_lr")
+
+
+class SearchedGroup(dict[str, Any]):
+    """A parameter group of a method that finds its step sizes: it says so where a learning rate is looked for."""
+
+    def __missing__(self, key: str) -> NoReturn:
+        if key == "lr":
+            raise DescentError(
+                "the size of each step is found by the method, and there is no `lr` that a scheduler could drive; "
+                "leave the scheduler out, or give the method a number as `step_size`"
+            )
+        raise KeyError(key)
 
 
 class Groups:
@@ -50,7 +62,11 @@ class Groups:
                 f"{did_you_mean(unknown, list(defaults))}"
             )
         own = {name: hyper.check(group[name], "a parameter group") for name, hyper in _NUMBERS.items() if name in group}
-        return {**defaults, **group, **own, "params": check_parameters(group)}
+        return self.spoken({**defaults, **group, **own, "params": check_parameters(group)})
+
+    def spoken(self, group: dict[str, Any]) -> dict[str, Any]:
+        """The group as one that says where it has no `lr`, if it has none."""
+        return group if self.has_rate else SearchedGroup(group)
 
     def rate(self, groups: Sequence[Mapping[str, Any]]) -> float:
         """The size of a step, as the groups say it now. Raises `DescentError` if they differ."""

@@ -219,6 +219,7 @@ class DescentOptimizer(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         course = state.get("_course")
         super().__setstate__({name: value for name, value in state.items() if name != "_course"})
+        self.param_groups = list(map(self._groups.spoken, self.param_groups))
         if course is not None:  # torch calls this to load a state dict, too
             self._course = self._new_course()
             self._course.restore(course)

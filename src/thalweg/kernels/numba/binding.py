@@ -9,6 +9,7 @@ import torch
 
 from thalweg.kernels.columns import CODES, KEY, table_columns
 from thalweg.kernels.geometry import as_stack
+from thalweg.kernels.numba.coarse import LEVELS, CompiledCoarse
 from thalweg.kernels.numba.compile import compile_kernel
 from thalweg.kernels.numba.emit import emit
 from thalweg.kernels.numba.gathering import Gathering
@@ -55,7 +56,7 @@ class NumbaBinding:
             compile_kernel(emit(plan, name, guard=guard, place=at, dtypes=dtypes)) for at in range(len(plan.passes))
         ]
         precision = np.float64 if dtype == torch.float64 else np.float32
-        sizes = [parameter.numel() for parameter in parameters]
+        self._sizes = sizes = [parameter.numel() for parameter in parameters]
         shapes = [parameter.shape for parameter in parameters]
         pieces = bands(list(map(as_stack, shapes)), few=plan.sums_columns) if plan.is_by_row else stretches(sizes)
         columns = table_columns(plan, dtypes)
@@ -101,6 +102,12 @@ class NumbaBinding:
         """Coarse values for the passes to come, as vectors of their level."""
         if self._gathering is not None:
             self._gathering.give(values)
+
+    def coarse(self) -> CompiledCoarse | None:
+        """What computes the coarse values of this binding's tensors; None where torch does, or there are none."""
+        if self._gathering is None or not self._plan.levels <= LEVELS:
+            return None
+        return CompiledCoarse(self._plan, self._sizes, self._gathering.table)
 
     def run(self, place: int = -1) -> int | None:
         """Run a pass; gives the place of the first tensor with a gradient that is not finite, if the kernel looks."""

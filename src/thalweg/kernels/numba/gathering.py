@@ -24,7 +24,11 @@ _MERGE = {"total": np.add, "largest": np.maximum}
 
 
 class Gathering:
-    """The coarse tables of one launch: for these shapes, divided into these pieces, in a kernel's precision."""
+    """The coarse tables of one launch: for these shapes, divided into these pieces, in a kernel's precision.
+
+    `table` has a row for each tensor, or each matrix where a piece is some rows of one, and a column for each value
+    that all its elements see.
+    """
 
     def __init__(
         self, plan: Plan, shapes: Sequence[Sequence[int]], pieces: Sequence[tuple[int, ...]], precision: type
@@ -35,7 +39,7 @@ class Gathering:
         lengths = {level: sum(some) for level, some in self._geometry.lengths.items()}
         per_piece = sum(c.value.level in PER_PIECE for c in plan.coarse)
         by_row, by_column = (sum(c.value.level is level for c in plan.coarse) for level in (Level.ROW, Level.COLUMN))
-        self._coarse = np.zeros((lengths[self._level], per_piece), dtype=precision)
+        self.table = np.zeros((lengths[self._level], per_piece), dtype=precision)
         self._row_inputs = np.zeros((by_row, lengths[Level.ROW]), dtype=precision)
         self._column_inputs = np.zeros((by_column, lengths[Level.COLUMN]), dtype=precision)
         parts = sum(piece[4] for piece in pieces) if plan.is_by_row else 0
@@ -54,7 +58,7 @@ class Gathering:
     def words(self) -> dict[str, np.ndarray[Any, Any] | int]:
         """The block's words for these tables."""
         return {
-            "coarse": self._coarse,
+            "coarse": self.table,
             "partials": self._partials,
             "row_inputs": self._row_inputs,
             "row_outputs": self._row_outputs,
@@ -77,7 +81,7 @@ class Gathering:
                 continue
             value = values[c.name]
             if kind == "coarse":
-                self._coarse[:, place] = self._geometry.spread(value, level, self._level).numpy()
+                self.table[:, place] = self._geometry.spread(value, level, self._level).numpy()
             else:
                 (self._row_inputs if kind == "row" else self._column_inputs)[place] = value.numpy()
 
